@@ -1,0 +1,46 @@
+"""Exchange WebSocket APIs for Trio.
+
+How the package hangs together, from the bottom up (arrows of import point down only):
+
+* ``_vocabulary``: errors, events, settings. Imports nothing of ours.
+* ``protocol``, ``book``, ``_sansio``, ``venues``: synchronous and deterministic, no trio.
+* ``_shell``: the lowest layer that imports trio; it moves frames and decides nothing.
+* ``simulator``, ``testing``, ``tape``, ``cli``: batteries on the public API only.
+"""
+
+from __future__ import annotations
+
+from ._vocabulary.errors import (
+    AuthenticationDenied as AuthenticationDenied,
+    AuthenticationTimeout as AuthenticationTimeout,
+    ConnectFailed as ConnectFailed,
+    ConnectionLost as ConnectionLost,
+    HandshakeTimeout as HandshakeTimeout,
+    InternalError as InternalError,
+    LocalProtocolError as LocalProtocolError,
+    NotSent as NotSent,
+    OpenError as OpenError,
+    OutcomeUnknown as OutcomeUnknown,
+    ProtocolError as ProtocolError,
+    ReceiverOverflow as ReceiverOverflow,
+    RefusalKind as RefusalKind,
+    Refused as Refused,
+    RemoteProtocolError as RemoteProtocolError,
+    ReplyLost as ReplyLost,
+    RequestError as RequestError,
+    SubscriptionRefused as SubscriptionRefused,
+    SubscriptionTimeout as SubscriptionTimeout,
+    TrioflexError as TrioflexError,
+)
+from ._vocabulary.events import (
+    Gap as Gap,
+    GapReason as GapReason,
+    Resumed as Resumed,
+)
+from ._vocabulary.settings import (
+    Keepalive as Keepalive,
+    Overflow as Overflow,
+    Rate as Rate,
+    Reconnect as Reconnect,
+    Timeouts as Timeouts,
+)

@@ -1,0 +1,1 @@
+"""Layer 1: synchronous, deterministic, without I/O, clock or randomness; no trio in here."""

@@ -1,0 +1,1 @@
+"""What tests of trading programs need: simulated venues, a memory connector, fixtures."""

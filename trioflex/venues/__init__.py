@@ -1,0 +1,1 @@
+"""The venues; import the one you need: ``from trioflex.venues import coinflex``."""
