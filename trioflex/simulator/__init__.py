@@ -1,0 +1,1 @@
+"""Simulated exchanges: the far side as a product, for tests, demos and paper trading."""
