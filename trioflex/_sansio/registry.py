@@ -1,0 +1,412 @@
+"""Which channels are wanted, which are live, and what each receiver is to see.
+
+Theory of operation
+-------------------
+
+One :class:`Entry` stands for one channel that at least one receiver wants. Its state says how far
+the wire is (:data:`TRANSITIONS` is the whole table; the manual's picture is drawn from it)::
+
+    WANTED ──frame out──▶ PENDING ──confirmed──▶ LIVE
+       ▲                     │ refused              │ connection ends, sequence hole
+       │                     ▼                      │
+       │                  REFUSED                   │
+       └──────────────── INTERRUPTED ◀──────────────┘
+
+The first receiver asks, the last one to leave stops; two receivers of one channel share the wire
+and nothing else. Nobody waits in here: each method changes state, talks to the receivers through
+the synchronous :class:`Subscriber` protocol, and returns what must be put on the wire.
+
+Rules of the file:
+
+* Everything that changes an entry's state lives here.
+* A *generation* counts the attempts to make an entry live. What comes back for an older generation
+  means nothing any more.
+* While ``PENDING``, pushes are held (bounded) and released behind the snapshot: a venue may push
+  before it has answered, and what is pushed then may or may not be in the snapshot, so venues'
+  updates carry absolute values.
+* Pushes that arrive before the subscription's frame has left are dropped: the snapshot, taken
+  later, contains them.
+* Items of one read are gathered per entry and handed over at once by :meth:`Registry.flush`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import attrs
+
+from .._vocabulary.errors import SubscriptionRefused, SubscriptionTimeout, TrioflexError
+from .._vocabulary.events import Gap, GapReason, Resumed
+from ..protocol import Channel, Confirm, Fold, Request
+
+HELD_LIMIT = 20_000
+"""Early pushes held for one channel. A snapshot takes one round trip; the busiest feed we measured
+brings some thousand messages in that time. Beyond it the subscription starts over."""
+
+
+class State(enum.Enum):
+    """How far the wire is with one channel."""
+
+    WANTED = "wanted"
+    """Somebody wants it; its frame waits for a connection, or in the outbox."""
+    PENDING = "pending"
+    """The frame is out; the confirmation, or the snapshot, is awaited."""
+    LIVE = "live"
+    """Items flow."""
+    INTERRUPTED = "interrupted"
+    """It was live or pending; there is no connection now."""
+    REFUSED = "refused"
+    """The venue said no, or nothing in time; the entry is gone."""
+    RELEASED = "released"
+    """Its last receiver has left; the entry is gone."""
+
+
+class Cause(enum.Enum):
+    """What moves an entry from one state to the next."""
+
+    FRAME_OUT = "frame out"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    LOST = "connection ends"
+    HOLE = "sequence hole"
+    READY = "ready again"
+    LAST_LEFT = "last receiver leaves"
+
+
+TRANSITIONS: dict[tuple[State, Cause], State] = {
+    (State.WANTED, Cause.FRAME_OUT): State.PENDING,
+    (State.WANTED, Cause.REFUSED): State.REFUSED,
+    (State.WANTED, Cause.LOST): State.INTERRUPTED,
+    (State.WANTED, Cause.LAST_LEFT): State.RELEASED,
+    (State.WANTED, Cause.HOLE): State.WANTED,
+    (State.PENDING, Cause.CONFIRMED): State.LIVE,
+    (State.PENDING, Cause.REFUSED): State.REFUSED,
+    (State.PENDING, Cause.LOST): State.INTERRUPTED,
+    (State.PENDING, Cause.HOLE): State.WANTED,
+    (State.PENDING, Cause.LAST_LEFT): State.RELEASED,
+    (State.LIVE, Cause.LOST): State.INTERRUPTED,
+    (State.LIVE, Cause.HOLE): State.WANTED,
+    (State.LIVE, Cause.LAST_LEFT): State.RELEASED,
+    (State.INTERRUPTED, Cause.READY): State.WANTED,
+    (State.INTERRUPTED, Cause.LAST_LEFT): State.RELEASED,
+    (State.INTERRUPTED, Cause.LOST): State.INTERRUPTED,
+}
+
+
+class Subscriber(Protocol):
+    """A receiver, as far as the registry knows it. Nothing here waits."""
+
+    def start(self, items: Sequence[Any]) -> None:
+        """Go live for the first time, with these items first."""
+
+    def put(self, items: list[Any], state: Callable[[], Any] | None) -> None:
+        """Take the items of one read; ``state`` gives a snapshot of what was before them."""
+
+    def gap(self, gap: Gap) -> None:
+        """Continuity is lost."""
+
+    def resume(self, resumed: Resumed, items: Sequence[Any]) -> None:
+        """Continuity is restored, with these items first."""
+
+    def fail(self, error: Callable[[], TrioflexError]) -> None:
+        """End with this error; each raise makes a fresh one."""
+
+
+@attrs.define(eq=False)
+class Membership:
+    """One receiver's place in an entry."""
+
+    subscriber: Subscriber
+    started: bool = False
+    """It has been live at least once."""
+    gap_since: float | None = None
+    """When the gap it is in began; ``None``: it is in none."""
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One wanted channel."""
+
+    channel: Channel[Any]
+    state: State = State.INTERRUPTED
+    members: list[Membership] = attrs.field(factory=list)
+    generation: int = 0
+    held: list[Any] = attrs.field(factory=list)
+    batch: list[Any] = attrs.field(factory=list)
+    """Items of the read in hand."""
+    fold: Fold[Any] | None = None
+    queued: int | None = None
+    """The outbox's handle of the frame that waits there; the shell's to set."""
+
+    def move(self, cause: Cause) -> None:
+        self.state = TRANSITIONS[self.state, cause]
+
+
+@attrs.frozen
+class Ask:
+    """Put the request that starts (or stops) this channel into the control lane."""
+
+    entry: Entry
+    generation: int
+    on: bool
+
+
+@attrs.frozen
+class Bootstrap:
+    """Put the channel's bootstrap request into the control lane."""
+
+    entry: Entry
+    generation: int
+    request: Request[Any]
+
+
+@attrs.frozen
+class Withdraw:
+    """Take the entry's queued frame out of the control lane: nobody wants it any more."""
+
+    entry: Entry
+
+
+Effect: TypeAlias = Ask | Bootstrap | Withdraw
+
+
+class Registry:
+    """All wanted channels of a client; outlives its connections."""
+
+    def __init__(self) -> None:
+        self.entries: dict[Channel[Any], Entry] = {}
+        self.dirty: list[Entry] = []
+        self.unrouted = 0
+        """Pushes that nobody wanted."""
+        self.connection = 0
+        self._ready = False
+
+    # -- receivers come and go -----------------------------------------------------------------
+
+    def join(self, channel: Channel[Any], subscriber: Subscriber, now: float) -> list[Effect]:
+        """Add a receiver; it is started at once if the channel is live."""
+        entry = self.entries.get(channel)
+        if entry is None:
+            make = type(channel).fold
+            entry = Entry(channel, fold=None if make is None else make())
+            entry.members.append(Membership(subscriber))
+            self.entries[channel] = entry
+            return self._want(entry) if self._ready else []
+        member = Membership(subscriber)
+        if entry.state is State.LIVE:
+            self._flush_entry(entry)
+            entry.members.append(member)
+            member.started = True
+            snapshot = None if entry.fold is None else entry.fold.snapshot()
+            if snapshot is not None:
+                subscriber.start([snapshot])
+            else:
+                # The venue sends its snapshot with the first subscription only.
+                subscriber.start(
+                    [Gap(GapReason.JOINED_LATE, connection=self.connection), Resumed(False)]
+                )
+        else:
+            entry.members.append(member)
+        return []
+
+    def leave(self, channel: Channel[Any], subscriber: Subscriber) -> list[Effect]:
+        """Remove a receiver; the last one takes the subscription with it."""
+        entry = self.entries.get(channel)
+        if entry is None:
+            return []
+        entry.members = [member for member in entry.members if member.subscriber is not subscriber]
+        if entry.members:
+            return []
+        del self.entries[channel]
+        state = entry.state
+        entry.move(Cause.LAST_LEFT)
+        entry.batch.clear()
+        entry.held.clear()
+        if not self._ready or state is State.INTERRUPTED:
+            return []
+        if state is State.WANTED:
+            return [Withdraw(entry)]
+        return [Ask(entry, entry.generation, on=False)]
+
+    # -- the connection comes and goes ---------------------------------------------------------
+
+    def ready(self, connection: int) -> list[Effect]:
+        """The session is ready: ask for everything that is wanted."""
+        self.connection = connection
+        self._ready = True
+        effects: list[Effect] = []
+        for entry in self.entries.values():
+            effects += self._want(entry)
+        return effects
+
+    def lost(self, now: float) -> None:
+        """The connection is gone: everything live is interrupted."""
+        self.flush()
+        self._ready = False
+        for entry in self.entries.values():
+            self._interrupt(entry, GapReason.DISCONNECTED, now)
+            entry.move(Cause.LOST)
+            entry.queued = None
+
+    def interrupt(self, channel: Channel[Any], reason: GapReason, now: float) -> list[Effect]:
+        """Continuity of one channel is lost: stop it and start it anew."""
+        entry = self.entries.get(channel)
+        if entry is None or not self._ready or entry.state is State.WANTED:
+            return []
+        self._flush_entry(entry)
+        self._interrupt(entry, reason, now)
+        stop = Ask(entry, entry.generation, on=False)
+        entry.move(Cause.HOLE)
+        entry.generation += 1
+        return [stop, Ask(entry, entry.generation, on=True)]
+
+    # -- the wire answers ----------------------------------------------------------------------
+
+    def sent(self, entry: Entry, generation: int, now: float) -> list[Effect]:
+        """The frame that starts the channel is out (or none was needed)."""
+        if entry.generation != generation or entry.state is not State.WANTED:
+            return []
+        entry.move(Cause.FRAME_OUT)
+        entry.queued = None
+        if entry.channel.confirm in (Confirm.SENT, Confirm.IMPLICIT):
+            return self.confirmed(entry, generation, None, now)
+        return []
+
+    def confirmed(self, entry: Entry, generation: int, value: Any, now: float) -> list[Effect]:
+        """The venue confirmed; ``value`` is its snapshot, ``None`` if it has none."""
+        if entry.generation != generation or entry.state is not State.PENDING:
+            return []
+        request = entry.channel.bootstrap
+        if request is not None and value is None:
+            return [Bootstrap(entry, generation, request)]
+        self._go_live(entry, value, now)
+        return []
+
+    def bootstrapped(self, entry: Entry, generation: int, value: Any, now: float) -> None:
+        """The bootstrap's reply is here: it is the snapshot."""
+        if entry.generation == generation and entry.state is State.PENDING:
+            self._go_live(entry, value, now)
+
+    def refused(self, entry: Entry, generation: int, code: str, message: str) -> None:
+        """The venue will not serve the channel: its receivers, and nobody else, end."""
+        self._end(
+            entry,
+            generation,
+            lambda: SubscriptionRefused(
+                f"the venue refused {entry.channel!r}: {message} (code {code})",
+                channel=entry.channel,
+                code=code,
+                text=message,
+            ),
+        )
+
+    def timed_out(self, entry: Entry, generation: int, seconds: float) -> list[Effect]:
+        """No confirmation in time."""
+        if entry.generation != generation or entry.state is not State.PENDING:
+            return []
+        self._end(
+            entry,
+            generation,
+            lambda: SubscriptionTimeout(
+                f"the venue did not confirm {entry.channel!r} within {seconds:g} s",
+                channel=entry.channel,
+            ),
+        )
+        return [Ask(entry, generation, on=False)]
+
+    def push(self, channel: Channel[Any], value: Any, now: float) -> list[Effect]:
+        """Take an item; the shell calls it only where the channel is not plainly live."""
+        entry = self.entries.get(channel)
+        if entry is None or entry.state in (State.WANTED, State.INTERRUPTED):
+            self.unrouted += 1
+            return []
+        if entry.state is State.LIVE:
+            self._gather(entry, value)
+            return []
+        entry.held.append(value)
+        if entry.channel.confirm is Confirm.FIRST_PUSH and entry.channel.bootstrap is None:
+            self._go_live(entry, None, now)
+        elif len(entry.held) > HELD_LIMIT:
+            return self.interrupt(channel, GapReason.SEQUENCE, now)
+        return []
+
+    def flush(self) -> None:
+        """Hand the items of the read in hand to the receivers."""
+        if self.dirty:
+            dirty, self.dirty = self.dirty, []
+            for entry in dirty:
+                if entry.batch:
+                    self._deliver(entry)
+
+    def end(self) -> list[Subscriber]:
+        """Forget everything; return the receivers there were."""
+        self.flush()
+        members = [member for entry in self.entries.values() for member in entry.members]
+        self.entries.clear()
+        return [member.subscriber for member in members]
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _want(self, entry: Entry) -> list[Effect]:
+        entry.move(Cause.READY)
+        entry.generation += 1
+        entry.held.clear()
+        return [Ask(entry, entry.generation, on=True)]
+
+    def _interrupt(self, entry: Entry, reason: GapReason, now: float) -> None:
+        entry.held.clear()
+        if entry.fold is not None:
+            entry.fold.invalidate()
+        gap = Gap(reason, connection=self.connection)
+        for member in entry.members:
+            if member.started and member.gap_since is None:
+                member.gap_since = now
+                member.subscriber.gap(gap)
+
+    def _go_live(self, entry: Entry, snapshot: Any, now: float) -> None:
+        entry.move(Cause.CONFIRMED)
+        first: list[Any] = [] if snapshot is None else [snapshot]
+        if entry.fold is not None and snapshot is not None:
+            entry.fold.apply(snapshot)
+        for member in list(entry.members):
+            if member.started:
+                since = now if member.gap_since is None else member.gap_since
+                member.gap_since = None
+                member.subscriber.resume(Resumed(snapshot is not None, now - since), first)
+            else:
+                member.started = True
+                member.subscriber.start(first)
+        held, entry.held = entry.held, []
+        for value in held:
+            self._gather(entry, value)
+
+    def _gather(self, entry: Entry, value: Any) -> None:
+        if not entry.batch:
+            self.dirty.append(entry)
+        entry.batch.append(value)
+
+    def _flush_entry(self, entry: Entry) -> None:
+        if entry.batch:
+            self._deliver(entry)
+
+    def _deliver(self, entry: Entry) -> None:
+        batch, entry.batch = entry.batch, []
+        fold = entry.fold
+        state = None if fold is None else fold.snapshot
+        for member in list(entry.members):
+            member.subscriber.put(batch, state)
+        if fold is not None:
+            for value in batch:
+                fold.apply(value)
+
+    def _end(self, entry: Entry, generation: int, error: Callable[[], TrioflexError]) -> None:
+        if entry.generation != generation or entry.state not in (State.WANTED, State.PENDING):
+            return
+        entry.move(Cause.REFUSED)
+        if self.entries.get(entry.channel) is entry:
+            del self.entries[entry.channel]
+        members, entry.members = entry.members, []
+        for member in members:
+            member.subscriber.fail(error)
