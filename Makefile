@@ -1,0 +1,100 @@
+# Two commands do all the set-up on a fresh machine with Python 3.11 or newer:
+#
+#     make demo      make test
+#
+# Everything goes into build/venv; nothing outside this folder is touched.  PYTHON=... chooses the
+# interpreter, VENV=... another folder, PYTEST_ARGS=... what pytest is given.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV ?= build/venv
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+
+# A candidate counts only if it runs, is new enough and can make virtual environments: version
+# managers leave commands that merely complain, and some distributions package venv apart.
+define FIND_PYTHON
+found=; \
+for candidate in $(PYTHON) $(if $(PYTHON),,python3 python3.13 python3.12 python3.11 python3.14 python); do \
+  if $$candidate -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+    found=$$candidate; break; \
+  fi; \
+done; \
+if [ -z "$$found" ]; then \
+  echo "No Python 3.11 or newer with the venv module was found$(if $(PYTHON), under the name '$(PYTHON)')." >&2; \
+  echo "Install one (on Debian and Ubuntu also the package python3-venv), or name it: make PYTHON=/path/to/python3" >&2; \
+  exit 1; \
+fi
+endef
+
+.PHONY: help demo test lint format types typecomplete docs examples bench bench-quick check clean
+
+help:  ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s  %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.stamp-cli  ## Install, then watch a simulated exchange trade for a few seconds
+	@$(BIN)/trioflex demo
+
+test: $(VENV)/.stamp-test  ## Install, then run the whole suite
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-dev  ## Lint, and check the format and the spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+format: $(VENV)/.stamp-dev  ## Put the source into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.stamp-dev  ## mypy --strict
+	$(BIN)/mypy --strict
+
+typecomplete: $(VENV)/.stamp-dev  ## Are the types of the public names complete?
+	$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes trioflex --ignoreexternal
+
+docs: $(VENV)/.stamp-dev  ## Build the documentation; a warning is an error
+	$(BIN)/python -m sphinx -q -n -W --keep-going -b html docs build/docs
+	@echo "build/docs/index.html"
+
+bench: $(VENV)/.stamp-bench  ## Measure the receive path beside four other clients
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.stamp-test  ## Only prove that the benchmarks run
+	$(BIN)/python -m benchmarks --quick
+
+check: lint types typecomplete docs bench-quick  ## All that .ci/run does after the tests
+
+clean:  ## Remove what was built, the virtual environment included
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+
+# Stamps: a second run installs nothing, unless pyproject.toml has changed since.
+
+$(VENV)/.stamp-venv:
+	@set -e; $(FIND_PYTHON); \
+	echo "Making the virtual environment $(VENV) with $$($$found --version) ..."; \
+	mkdir -p $(dir $(VENV)); rm -rf $(VENV); $$found -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-cli: $(VENV)/.stamp-venv pyproject.toml
+	@echo "Installing trioflex and what its command needs ..."
+	@$(PIP) -e '.[cli]'
+	@touch $@
+
+$(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml
+	@echo "Installing trioflex and what its tests need ..."
+	@$(PIP) -e '.[cli,test]'
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-test pyproject.toml
+	@echo "Installing what lint, types and documentation need ..."
+	@$(PIP) -e '.[cli,test,lint,docs]'
+	@touch $@
+
+$(VENV)/.stamp-bench: $(VENV)/.stamp-venv pyproject.toml
+	@echo "Installing the clients to compare with ..."
+	@$(PIP) -e '.[bench]'
+	@touch $@

@@ -1,0 +1,108 @@
+"""The command line: what it prints where, and with which status it ends."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+import trio
+import typer
+
+import trioflex
+from trioflex.cli import app as app_module, main
+
+
+def command_line(monkeypatch, *arguments):
+    """Run ``trioflex ARGUMENTS`` in this process and return its status."""
+    monkeypatch.setattr(sys, "argv", ["trioflex", *arguments])
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    return int(leaving.value.code or 0)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Make ``trioflex fail`` raise what the test wants, with the options the command was given."""
+    raises: list[BaseException] = []
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.callback()(app_module._global)
+
+    @app.command()
+    def fail(context: typer.Context) -> None:
+        async def run() -> None:
+            await trio.lowlevel.checkpoint()
+            raise raises[0]
+
+        app_module.execute(context, run)
+
+    monkeypatch.setattr(app_module, "app", app)
+    return raises
+
+
+def test_version(monkeypatch, capsys):
+    """``--version`` is one line that programs can read."""
+    assert 0 == command_line(monkeypatch, "--version")
+    assert capsys.readouterr().out.startswith("trioflex 0.")
+
+
+def test_without_arguments_it_explains_itself(monkeypatch, capsys):
+    """The first thing a person types shows what there is, and that a command was missing."""
+    assert 2 == command_line(monkeypatch)
+    output = "".join(capsys.readouterr())
+    assert "demo" in output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["demo", "--nonsense"], ["demo", "--seconds", "x"]]
+)
+def test_wrong_usage(monkeypatch, capsys, arguments):
+    """Wrong arguments are status 2, and standard output stays clean for programs."""
+    assert 2 == command_line(monkeypatch, *arguments)
+    assert "" == capsys.readouterr().out
+
+
+def test_an_error_is_a_sentence_on_stderr(monkeypatch, capsys, failing):
+    """A person gets the sentence, a script the status, nobody a traceback."""
+    failing.append(trioflex.Refused("coinflex refused PlaceOrder: code 4", code="4", text="no"))
+    assert 3 == command_line(monkeypatch, "fail")
+    out, err = capsys.readouterr()
+    assert "" == out
+    assert "coinflex refused PlaceOrder: code 4\n" == err
+
+
+def test_debug_shows_the_traceback(monkeypatch, capsys, failing):
+    """... unless it was asked for; the status stays the same."""
+    failing.append(trioflex.NotSent("too late"))
+    assert 5 == command_line(monkeypatch, "--debug", "fail")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c(monkeypatch, capsys, failing):
+    """Interrupted is 130, without a word, also out of tasks that ran side by side."""
+    failing.append(BaseExceptionGroup("", [KeyboardInterrupt()]))
+    assert 130 == command_line(monkeypatch, "fail")
+    assert ("", "") == tuple(capsys.readouterr())
+
+
+def test_a_reader_that_leaves_is_no_error(monkeypatch, capfd, failing, tmp_path):
+    """``trioflex … | head`` ends quietly when head has seen enough."""
+    failing.append(BrokenPipeError())
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert 0 == command_line(monkeypatch, "fail")
+    assert "" == capfd.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_without_the_extra_it_says_so(monkeypatch, capsys, package):
+    """The command is always installed; what it needs is named, with the remedy."""
+    for name in [*sys.modules]:
+        if name == "trioflex.cli.app" or name.partition(".")[0] == package:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert 2 == command_line(monkeypatch, "demo", "--seconds", "2")
+    error = capsys.readouterr().err
+    assert package in error
+    assert "pip install 'trioflex[cli]'" in error

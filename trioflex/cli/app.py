@@ -1,0 +1,111 @@
+"""The command line itself: global options, one function for each command."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import attrs
+import trio
+import typer
+
+from .exits import Status, reason_of, sentence_of, status_of
+
+
+@attrs.define
+class Options:
+    """What was given before the command's name."""
+
+    debug: bool = False
+
+
+app = typer.Typer(
+    name="trioflex",
+    help="Exchange WebSocket APIs for Trio, from the command line.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 done, 1 internal error, 2 usage, 3 refused by the venue, 4 outcome "
+    "unknown, 5 not sent, 6 login failed, 7 could not connect, 8 connection lost, 9 the venue "
+    "broke its protocol, 130 interrupted.",
+)
+
+
+def run() -> int:
+    """Run the command line of this process and return its exit status."""
+    try:
+        app(obj=Options(), prog_name="trioflex")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else Status.DONE
+    return Status.DONE
+
+
+def execute(
+    context: typer.Context, function: Callable[..., Awaitable[object]], *args: object
+) -> None:
+    """
+    Run a command's async function to its end, and tell the person how it went wrong.
+
+    Raises:
+        typer.Exit: with the status of what was raised, if anything was.
+    """
+    options = context.find_object(Options) or Options()
+    try:
+        trio.run(function, *args)
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
+        # The outermost frame of the command: from here a person is told, or nobody is.
+        reason = reason_of(error)
+        if isinstance(reason, BrokenPipeError):
+            # Whoever read our output (`| head`) has seen enough. Python would complain once more
+            # when it flushes at exit, unless there is somewhere to flush to.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(Status.DONE) from None
+        if options.debug:
+            traceback.print_exception(error)
+        elif text := sentence_of(reason):
+            print(text, file=sys.stderr)
+        raise typer.Exit(status_of(reason)) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"trioflex {importlib.metadata.version('trioflex')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks instead of sentences.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    options = context.find_object(Options)
+    if options is not None:
+        options.debug = debug
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    seconds: Annotated[
+        float, typer.Option(min=2.0, max=3600.0, help="How long to trade.", metavar="SECONDS")
+    ] = 8.0,
+    seed: Annotated[int, typer.Option(help="Chooses the course of the market.")] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line instead of a screen.")
+    ] = False,
+) -> None:
+    """Watch a simulated exchange trade, lose the connection once, and recover."""
+    from .demo import demo_command
+
+    execute(context, demo_command, seconds, seed, as_json)
