@@ -1,0 +1,498 @@
+"""A simulated exchange: one venue's far side, hosted for any number of connections.
+
+The verbs of a test are in two places: those that stay in force in
+:class:`~trioflex.simulator.script.Script`, those that act at once here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import random
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from .._shell.transport import Target, Transport
+from .._vocabulary.errors import ConnectFailed
+from .clocks import VirtualClock
+from .crew import open_crew
+from .faults import AcceptAndDrop, Dark, HangUpgrade, RefuseConnections
+from .line import Line, Spawn, Wire
+from .memory import MessageTransport, MessageWire
+from .peer import ExchangeModel
+from .script import Script
+
+_log = logging.getLogger("trioflex.simulator")
+
+MODELS = {
+    "coinflex": ("trioflex.simulator.coinflex", "CoinflexModel"),
+    "coinfloor": ("trioflex.simulator.coinfloor", "CoinfloorModel"),
+}
+"""Venue name to the module and the class of its model, imported on first use."""
+
+FRAMES_KEPT = 10_000
+"""How many frames :attr:`SimulatedExchange.frames` remembers: the whole of an ordinary test, and
+some megabytes of a day-long run."""
+
+MAX_QUEUED_BYTES = 64 * 1024 * 1024
+"""How far a client may be behind with reading: many minutes of a busy market, and little enough
+that a hundred such clients do not fill a small machine."""
+
+FINAL_STATUS = frozenset({401, 403, 404})
+"""Refusals of the upgrade that another attempt cannot change."""
+
+
+@attrs.frozen
+class Frame:
+    """One frame that passed, in either direction."""
+
+    at: float
+    """Trio's time, in seconds."""
+    connection: int
+    """Number of the connection."""
+    direction: Literal[">", "<"]
+    """``">"`` from the client to the venue, ``"<"`` from the venue to the client."""
+    text: str | bytes
+    """What passed; bytes if it was a binary message."""
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeStatistics:
+    """What happened at a simulated exchange until now."""
+
+    connections: int
+    """WebSockets that were opened."""
+    open: int
+    """Those that still are."""
+    refused: int
+    """Attempts whose upgrade was refused, by the script or for being no upgrade at all."""
+    requests: int
+    """Frames received."""
+    frames: int
+    """Frames sent."""
+    dropped_slow: int
+    """Connections dropped because their client did not read (``max_queued_bytes``)."""
+    dropped_idle: int
+    """Connections dropped because nothing passed for the venue's idle timeout."""
+    failed: int
+    """Connections ended by an error of the simulator itself; the log has the traceback."""
+
+
+class SimulatedExchange(Script):
+    """A venue's far side: its wire, its engine, its accounts, and a script of faults.
+
+    ::
+
+        exchange = SimulatedExchange("coinflex", seed=7)
+        exchange.silence("PlaceOrder")
+        async with open_client(coinflex.VENUE, connector=exchange.connector) as client:
+            ...
+            exchange.drop()
+
+    Args:
+        venue: ``"coinflex"`` or ``"coinfloor"``, or a model of one's own.
+        seed: of everything random: the welcome's nonces, the order flow, ``shuffle``.
+        clock: the wall clock given to the model, in microseconds since 1970; ``None``: one that
+            moves with Trio's, from 2020-03-01 on.
+        notices_first: the notices a request causes precede its reply.
+        shuffle: the reply takes a random place among the notices of its request, which keep
+            their order among themselves.
+        frames_kept: how many frames :attr:`frames` remembers, the newest.
+        max_queued_bytes: a client that is further behind with reading is dropped, and counted.
+        options: handed to the venue's model (accounts, markets, limits ...).
+
+    Raises:
+        ValueError: the venue is not known.
+        TypeError: options were given for a model that is made already.
+    """
+
+    def __init__(
+        self,
+        venue: str | ExchangeModel,
+        *,
+        seed: int = 0,
+        clock: Callable[[], int] | None = None,
+        notices_first: bool = False,
+        shuffle: bool = False,
+        frames_kept: int = FRAMES_KEPT,
+        max_queued_bytes: int = MAX_QUEUED_BYTES,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.clock: Callable[[], int] = clock if clock is not None else VirtualClock()
+        """The venue's wall clock; a client's ``Env`` made from it agrees about the time."""
+        self.model: ExchangeModel = (
+            _model_of(venue, seed=seed, clock=self.clock, **options)
+            if isinstance(venue, str)
+            else _made_already(venue, options)
+        )
+        """The venue's state: books, accounts, and what else the model offers for inspection."""
+        self.notices_first = notices_first
+        self.shuffle = shuffle
+        self.max_queued_bytes = max_queued_bytes
+        self.frames: deque[Frame] = deque(maxlen=frames_kept)
+        """The newest frames that passed, oldest first; no more than ``frames_kept``."""
+        self._random = random.Random(seed)
+        self._lines: dict[int, Line] = {}
+        self._requests: Counter[str] = Counter()
+        self._request_arrived = trio.Event()
+        self._frames_sent = 0
+        self._connections = self._refused = 0
+        self._dropped_slow = self._dropped_idle = self._failed = 0
+
+    # -- connectors ----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def connector(self, target: Target, /) -> AsyncIterator[Transport]:
+        """Connect to the exchange without any bytes: a :class:`trioflex.Connector`.
+
+        A frame is executed inside the client's ``send``, and what it causes is in the inboxes of
+        all clients when that returns; so the order of things is the same in every run.
+
+        Raises:
+            trioflex.ConnectFailed: the script refused the connection, or let it hang for
+                ``target.connect_timeout`` seconds.
+
+        Cancellation: the connection is dropped without a Close.
+        """
+        async with open_crew() as crew:
+            await self._admit(target)
+            transport = MessageTransport(target)
+            wire = MessageWire(transport, self.max_queued_bytes, self.note_slow)
+            wire.line = self.open_line(wire, crew.start_soon)
+            try:
+                self.welcome(wire.line)
+                crew.start_soon(wire.line.watch_idle)
+                yield transport
+                await transport.leave()
+            finally:
+                wire.left("left by the client")
+
+    # -- trading -------------------------------------------------------------------------------
+
+    def trade(self, turns: int = 1) -> None:
+        """Let the other market participants act, at once.
+
+        Args:
+            turns: how often.
+        """
+        for _ in range(turns):
+            self.model.trade()
+
+    def advance(self, seconds: float) -> int:
+        """Let the other market participants do at once what takes them so long.
+
+        No clock moves: only the order flow does.
+
+        Args:
+            seconds: of the flow's own rhythm.
+
+        Returns:
+            How many turns that were.
+        """
+        turns = 0
+        while seconds > 0:
+            seconds -= self.model.trade()
+            turns += 1
+        return turns
+
+    @asynccontextmanager
+    async def trading(self) -> AsyncIterator[None]:
+        """Let the other market participants trade, in their own rhythm, while the block runs.
+
+        Cancellation: ends the order flow and the block.
+        """
+        async with open_crew() as crew:
+            crew.start_soon(self._keep_trading)
+            yield
+
+    async def _keep_trading(self) -> None:
+        rest = 0.0
+        while True:
+            await trio.sleep(rest)
+            rest = self.model.trade()
+
+    # -- verbs that act at once ----------------------------------------------------------------
+
+    def drop(self, connection: int | None = None, *, mid_frame: bool = False) -> int:
+        """Cut connections without a Close, by RST where there is TCP.
+
+        Args:
+            connection: which one; ``None``: all that are open.
+            mid_frame: first write the beginning of a frame that never ends. Seen by byte-level
+                clients only.
+
+        Returns:
+            How many were cut.
+
+        Raises:
+            ValueError: the connection is not open.
+        """
+        lines = self._open_lines(connection)
+        for line in lines:
+            line.wire.drop(mid_frame=mid_frame)
+        return len(lines)
+
+    def close(
+        self,
+        code: int = 1000,
+        reason: str = "",
+        *,
+        connection: int | None = None,
+        keep_tcp: bool = False,
+    ) -> int:
+        """Close WebSockets with a Close frame.
+
+        Args:
+            code: the close code.
+            reason: the text that goes with it, at most 123 bytes of UTF-8.
+            connection: which one; ``None``: all that are open.
+            keep_tcp: leave the TCP connection open after the closing handshake, as some gateways
+                do. Byte-level clients only.
+
+        Returns:
+            How many were closed.
+
+        Raises:
+            ValueError: the connection is not open.
+        """
+        lines = self._open_lines(connection)
+        for line in lines:
+            line.wire.close(code, reason, keep_tcp=keep_tcp)
+        return len(lines)
+
+    def half_close(self, connection: int | None = None) -> int:
+        """End the venue's direction without a Close (FIN), and go on reading and executing.
+
+        Args:
+            connection: which one; ``None``: all that are open.
+
+        Returns:
+            How many were half closed.
+
+        Raises:
+            ValueError: the connection is not open.
+        """
+        lines = self._open_lines(connection)
+        for line in lines:
+            line.wire.half_close()
+        return len(lines)
+
+    def push(self, frame: str | bytes, connection: int | None = None) -> int:
+        """Send a frame as it is.
+
+        Args:
+            frame: text, JSON or not; bytes go out as a binary message.
+            connection: to which one; ``None``: to all that are open.
+
+        Returns:
+            How many it was sent to.
+
+        Raises:
+            ValueError: the connection is not open.
+        """
+        lines = self._open_lines(connection)
+        for line in lines:
+            line.emit(frame)
+        return len(lines)
+
+    def ping(self, connection: int | None = None) -> int:
+        """Send a WebSocket Ping.
+
+        Args:
+            connection: to which one; ``None``: to all that are open.
+
+        Returns:
+            How many it was sent to.
+
+        Raises:
+            ValueError: the connection is not open.
+        """
+        lines = self._open_lines(connection)
+        for line in lines:
+            line.touch()
+            line.wire.ping()
+        return len(lines)
+
+    # -- what was seen -------------------------------------------------------------------------
+
+    def count(self, method: str) -> int:
+        """Return how many requests of that name have arrived, over all connections.
+
+        Args:
+            method: the name on the wire; ``"*"``: any.
+        """
+        return self._requests.total() if method == "*" else self._requests[method]
+
+    async def seen(self, method: str, count: int = 1) -> None:
+        """Wait until so many requests of that name have arrived since the exchange was made.
+
+        Args:
+            method: the name on the wire; ``"*"``: any.
+            count: how many.
+
+        Cancellation: nothing changes.
+        """
+        await trio.lowlevel.checkpoint()
+        while self.count(method) < count:
+            await self._request_arrived.wait()
+
+    @property
+    def next_connection(self) -> int:
+        """The number that the next connection will have; the first has 1."""
+        return self._connections + 1
+
+    @property
+    def open_connections(self) -> tuple[int, ...]:
+        """Numbers of the connections that are open, oldest first."""
+        return tuple(self._lines)
+
+    def statistics(self) -> ExchangeStatistics:
+        """Return what happened until now."""
+        return ExchangeStatistics(
+            connections=self._connections,
+            open=len(self._lines),
+            refused=self._refused,
+            requests=self._requests.total(),
+            frames=self._frames_sent,
+            dropped_slow=self._dropped_slow,
+            dropped_idle=self._dropped_idle,
+            failed=self._failed,
+        )
+
+    # -- for the hosts (memory.py, server.py) and the lines ------------------------------------
+
+    def open_line(self, wire: Wire, spawn: Spawn) -> Line:
+        """Make the far side of a connection whose WebSocket is open."""
+        self._connections += 1
+        line = Line(self, self._connections, wire, spawn)
+        self._lines[line.number] = line
+        _log.info("connection %d opened", line.number)
+        return line
+
+    def welcome(self, line: Line) -> None:
+        """Let the venue speak first, unless the script wants the connection gone."""
+        if self.faults.take(AcceptAndDrop, line.number) is not None:
+            line.wire.drop(mid_frame=False)
+        else:
+            line.open()
+
+    def forget(self, line: Line, why: str) -> None:
+        """Take a line off the list of the open ones."""
+        del self._lines[line.number]
+        _log.info("connection %d ended: %s", line.number, why)
+
+    def pushes_before_reply(self, pushes: int) -> int:
+        """Return how many of a request's pushes precede its reply."""
+        if self.shuffle:
+            return self._random.randint(0, pushes)
+        return pushes if self.notices_first else 0
+
+    def note_request(self, connection: int, method: str, frame: str) -> None:
+        """Count and remember a frame that arrived."""
+        self._requests[method] += 1
+        self.frames.append(Frame(trio.current_time(), connection, ">", frame))
+        self._request_arrived.set()
+        self._request_arrived = trio.Event()
+
+    def note_frame(self, connection: int, frame: str | bytes) -> None:
+        """Count and remember a frame that leaves."""
+        self._frames_sent += 1
+        self.frames.append(Frame(trio.current_time(), connection, "<", frame))
+
+    def note_slow(self) -> None:
+        """Count a client that was dropped for not reading."""
+        self._dropped_slow += 1
+
+    def note_idle(self) -> None:
+        """Count a client that was dropped for being idle."""
+        self._dropped_idle += 1
+
+    def note_refused(self) -> None:
+        """Count an attempt that was refused."""
+        self._refused += 1
+
+    def note_failed(self) -> None:
+        """Count a connection that ended by an error of the simulator."""
+        self._failed += 1
+
+    async def _admit(self, target: Target) -> None:
+        await trio.lowlevel.checkpoint()
+        hangs = self.faults.take(HangUpgrade, self.next_connection) is not None
+        if hangs or self.faults.holding(Dark, self.next_connection) is not None:
+            await trio.sleep(target.connect_timeout)
+            raise ConnectFailed(
+                f"{self.model.name} did not answer within {target.connect_timeout:g} s"
+                " (connect_timeout)."
+            )
+        refusal = self.faults.take(RefuseConnections, self.next_connection)
+        if refusal is not None:
+            self.note_refused()
+            raise ConnectFailed(
+                f"{self.model.name} refused the connection with HTTP status {refusal.status}.",
+                status=refusal.status,
+                body=refusal.body,
+                retry_after=refusal.retry_after,
+                final=refusal.status in FINAL_STATUS,
+            )
+
+    def _faults_changed(self) -> None:
+        for line in list(self._lines.values()):
+            line.wire.faults_changed()
+
+    def _open_lines(self, connection: int | None) -> list[Line]:
+        if connection is None:
+            return list(self._lines.values())
+        if connection not in self._lines:
+            raise ValueError(
+                f"connection {connection} is not open; those that are: {self.open_connections}"
+            )
+        return [self._lines[connection]]
+
+
+def _model_of(venue: str, *, seed: int, clock: Callable[[], int], **options: Any) -> ExchangeModel:
+    try:
+        module, name = MODELS[venue]
+    except KeyError:
+        raise ValueError(
+            f"there is no simulated {venue!r}: choose one of {', '.join(sorted(MODELS))}, or hand"
+            " over a model of your own"
+        ) from None
+    model: ExchangeModel = getattr(importlib.import_module(module), name)(
+        seed=seed, clock=clock, **options
+    )
+    return model
+
+
+def _made_already(model: ExchangeModel, options: dict[str, Any]) -> ExchangeModel:
+    if options:
+        raise TypeError(
+            f"{', '.join(sorted(options))}: options go to a model that is made here; this one is"
+            " made already"
+        )
+    return model
+
+
+@asynccontextmanager
+async def open_exchange(
+    venue: str | ExchangeModel, **options: Any
+) -> AsyncIterator[SimulatedExchange]:
+    """Make a :class:`SimulatedExchange` whose other market participants trade in the background.
+
+    Args:
+        venue: as for :class:`SimulatedExchange`.
+        options: as for :class:`SimulatedExchange`.
+
+    Cancellation: ends the order flow and the block.
+    """
+    exchange = SimulatedExchange(venue, **options)
+    async with exchange.trading():
+        yield exchange
+
+
+__all__ = ["ExchangeStatistics", "Frame", "SimulatedExchange", "open_exchange"]

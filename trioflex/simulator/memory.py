@@ -1,0 +1,403 @@
+"""The message-level connection: a transport whose messages reach the far side as they are.
+
+There are no bytes and no tasks between the two ends. What the client sends is executed inside its
+``send``; what the far side sends is in the client's inbox at once. So a test with a ``MockClock``
+sees the same order of things in every run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import attrs
+import trio
+
+from .._shell.transport import Disconnected, Target, TransportStatistics
+from .._vocabulary.errors import RemoteProtocolError
+from .line import Line
+
+READ_SIZE = 65_536
+"""Bytes one ``receive`` returns at most, as one read of a socket would."""
+
+
+@attrs.frozen
+class _Text:
+    data: bytes
+
+
+@attrs.frozen
+class _Binary:
+    data: bytes
+
+
+@attrs.frozen
+class _Ping:
+    pass
+
+
+@attrs.frozen
+class _Pong:
+    pass
+
+
+@attrs.frozen
+class _Close:
+    code: int
+    reason: str
+
+
+@attrs.frozen
+class _End:
+    """The end of the stream: by FIN, or by RST."""
+
+    why: str
+
+
+_Incoming: TypeAlias = _Text | _Binary | _Ping | _Pong | _Close | _End
+_Outgoing: TypeAlias = str | _Ping | _Pong | _Close
+
+
+def _framed(size: int, *, masked: bool) -> int:
+    """Return the bytes that a message takes on a wire (RFC 6455, 5.2)."""
+    header = 2 if size < 126 else 4 if size < 65_536 else 10
+    return size + header + (4 if masked else 0)
+
+
+def _ignore() -> None:
+    """Do nothing: what ``notify`` is until a connection sets it."""
+
+
+class MessageTransport:
+    """The client's end of a connection in memory: a :class:`trioflex.Transport`.
+
+    Args:
+        target: whose limits apply.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.notify: Callable[[], None] = _ignore
+        self._target = target
+        self._inbox: deque[_Incoming] = deque()
+        self._arrived = trio.Event()
+        self._owed: list[_Outgoing] = []
+        self._end: Exception | None = None
+        self._closing = False
+        self._sending = False
+        self.broken = False
+        self.inbox_bytes = 0
+        self.wire: MessageWire | None = None
+        self._pinged_at: float | None = None
+        self._ping_time: float | None = None
+        self._messages_in = self._bytes_in = self._messages_out = self._bytes_out = 0
+        self._pings = self._pongs = 0
+
+    # -- Transport -----------------------------------------------------------------------------
+
+    async def receive(self) -> list[bytes]:
+        """See :meth:`trioflex.Transport.receive`."""
+        await trio.lowlevel.checkpoint()
+        while not self._inbox:
+            if self._end is not None:
+                raise self._again(self._end)
+            self._arrived = trio.Event()
+            await self._arrived.wait()
+        messages: list[bytes] = []
+        size = 0
+        while self._inbox and size < READ_SIZE:
+            if messages and isinstance(self._inbox[0], _Binary | _Close | _End):
+                break
+            item = self._inbox.popleft()
+            if isinstance(item, _Text):
+                messages.append(self._text(item.data))
+                size += len(item.data)
+            else:
+                self._control(item)
+                if self._end is not None:
+                    raise self._again(self._end)
+        return messages
+
+    async def send(self, messages: Sequence[str]) -> None:
+        """See :meth:`trioflex.Transport.send`."""
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this transport")
+        wire = self._wire_or_raise(sending=bool(messages))
+        self._sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+            owed, self._owed = self._owed, []
+            for item in (*owed, *messages):
+                if isinstance(item, _Ping):
+                    self._pinged_at = trio.current_time()
+                await wire.carry(item)
+                self._count_out(item)
+        except BaseException:
+            self.broken = True
+            raise
+        finally:
+            self._sending = False
+
+    def ping(self) -> None:
+        """See :meth:`trioflex.Transport.ping`."""
+        self._owe(_Ping())
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """See :meth:`trioflex.Transport.close`."""
+        if not self._closing:
+            self._closing = True
+            self._owe(_Close(code, reason))
+
+    def abort(self) -> None:
+        """See :meth:`trioflex.Transport.abort`."""
+        self.broken = True
+        if self._end is None:
+            self._end = Disconnected("The connection was given up.")
+        self._arrived.set()
+
+    def statistics(self) -> TransportStatistics:
+        """See :meth:`trioflex.Transport.statistics`."""
+        return TransportStatistics(
+            messages_in=self._messages_in,
+            bytes_in=self._bytes_in,
+            messages_out=self._messages_out,
+            bytes_out=self._bytes_out,
+            pings=self._pings,
+            pongs=self._pongs,
+            ping_time=self._ping_time,
+        )
+
+    # -- for the connector and the far end -----------------------------------------------------
+
+    def arrive(self, item: _Incoming) -> None:
+        """Put something into the inbox."""
+        self._inbox.append(item)
+        if isinstance(item, _Text | _Binary):
+            self.inbox_bytes += len(item.data)
+        self._arrived.set()
+
+    async def leave(self) -> None:
+        """Send what the closing handshake owes, if that is possible at all."""
+        if self.broken or self.wire is None or self.wire.gone:
+            return
+        self.close()
+        with trio.move_on_after(self._target.close_timeout):
+            for item in self._owed:
+                await self.wire.carry(item)
+
+    def _wire_or_raise(self, *, sending: bool) -> MessageWire:
+        if self.wire is None or self.broken:
+            raise Disconnected("The connection was given up: nothing more is sent.")
+        if self.wire.gone:
+            raise Disconnected("The connection was lost.")
+        if (sending or not self._owed) and isinstance(self._end, Disconnected):
+            raise self._again(self._end)
+        if sending and self._closing:
+            raise Disconnected("A Close frame has been sent: no message may follow it.")
+        return self.wire
+
+    def _owe(self, item: _Outgoing) -> None:
+        if isinstance(item, _Pong) and item in self._owed:
+            # The newest Pong answers every Ping before it (RFC 6455, 5.5.3).
+            return
+        self._owed.append(item)
+        self.notify()
+
+    def _count_out(self, item: _Outgoing) -> None:
+        if isinstance(item, str):
+            self._messages_out += 1
+            self._bytes_out += _framed(len(item.encode()), masked=True)
+            return
+        self._bytes_out += _framed(0, masked=True)
+        if isinstance(item, _Ping):
+            self._pings += 1
+
+    def _text(self, data: bytes) -> bytes:
+        if len(data) > self._target.max_message_bytes:
+            self._end = RemoteProtocolError(
+                f"A message of {len(data)} bytes exceeds the limit of"
+                f" {self._target.max_message_bytes} bytes (max_message_bytes).",
+                close_code=1009,
+            )
+            self.close(1009)
+            raise self._again(self._end)
+        self._messages_in += 1
+        self._bytes_in += _framed(len(data), masked=False)
+        self.inbox_bytes -= len(data)
+        return data
+
+    def _control(self, item: _Incoming) -> None:
+        match item:
+            case _Ping():
+                self._bytes_in += _framed(0, masked=False)
+                self._owe(_Pong())
+            case _Pong():
+                self._bytes_in += _framed(0, masked=False)
+                self._pongs += 1
+                if self._pinged_at is not None:
+                    self._ping_time = trio.current_time() - self._pinged_at
+                    self._pinged_at = None
+            case _Close(code=code, reason=reason):
+                self._end = Disconnected(
+                    f"The far side closed the WebSocket with code {code}"
+                    + (f" ({reason})." if reason else "."),
+                    code=code,
+                    reason=reason,
+                    clean=True,
+                )
+                if not self._closing:
+                    self._closing = True
+                    self._owe(_Close(code, ""))
+            case _End(why=why):
+                self._end = Disconnected(why)
+            case _Binary(data=data):
+                self._end = RemoteProtocolError(
+                    f"A binary message of {len(data)} bytes: venues send text only.",
+                    close_code=1003,
+                )
+                self.close(1003)
+
+    @staticmethod
+    def _again(end: Exception) -> Exception:
+        """Return a fresh exception that says the same: shared ones collect tracebacks."""
+        if isinstance(end, Disconnected):
+            return Disconnected(str(end), code=end.code, reason=end.reason, clean=end.clean)
+        if isinstance(end, RemoteProtocolError):
+            return RemoteProtocolError(str(end), close_code=end.close_code)
+        return end
+
+
+class MessageWire:
+    """The far side's end: a :class:`~trioflex.simulator.line.Wire` without bytes.
+
+    Args:
+        transport: the client's end.
+        max_queued_bytes: how far a client may be behind with reading before it is dropped.
+        note_slow: called when it is.
+    """
+
+    def __init__(
+        self, transport: MessageTransport, max_queued_bytes: int, note_slow: Callable[[], None]
+    ) -> None:
+        self.line: Line | None = None
+        self.gone = False
+        self._transport = transport
+        self._max_queued_bytes = max_queued_bytes
+        self._note_slow = note_slow
+        self._dark: list[_Incoming] = []
+        self._unread: deque[_Outgoing] = deque()
+        self._unread_bytes = 0
+        self._closing = False
+        self._progress = trio.Event()
+        transport.wire = self
+
+    # -- Wire ----------------------------------------------------------------------------------
+
+    def send(self, frame: str | bytes) -> None:
+        """Queue a text message, or a binary one."""
+        if not self._closing:
+            self._deliver(_Text(frame.encode()) if isinstance(frame, str) else _Binary(frame))
+            if self._transport.inbox_bytes > self._max_queued_bytes:
+                self._note_slow()
+                self.drop(mid_frame=False)
+
+    def ping(self) -> None:
+        """Queue a Ping."""
+        self._deliver(_Ping())
+
+    def close(self, code: int, reason: str, *, keep_tcp: bool) -> None:
+        """Queue a Close. There is no TCP connection here that could be kept."""
+        if not self._closing:
+            self._closing = True
+            self._deliver(_Close(code, reason))
+
+    def half_close(self) -> None:
+        """Queue the end of the outgoing direction; go on reading."""
+        if not self._closing:
+            self._closing = True
+            self._deliver(_End("The far side ended the connection without a Close frame."))
+
+    def drop(self, *, mid_frame: bool) -> None:
+        """End the connection; half a frame is never seen by a client of whole messages."""
+        self._finish("dropped by the venue")
+        self._transport.arrive(_End("The connection was reset by the far side."))
+
+    def faults_changed(self) -> None:
+        """Catch up with whatever was held back and may pass now."""
+        line = self._line
+        if line.writing:
+            dark, self._dark = self._dark, []
+            for item in dark:
+                self._transport.arrive(item)
+        while self._unread and line.reading and not self.gone:
+            self._take(self._unread.popleft())
+        if not self._unread:
+            self._unread_bytes = 0
+        self._wake()
+
+    # -- what the client's end calls -----------------------------------------------------------
+
+    async def carry(self, item: _Outgoing) -> None:
+        """Take one message or control frame of the client; wait while nobody reads.
+
+        Raises:
+            trioflex.Disconnected: the connection ended meanwhile.
+        """
+        size = _framed(len(item.encode()) if isinstance(item, str) else 0, masked=True)
+        while True:
+            if self.gone:
+                raise Disconnected("The connection was lost.")
+            if not self._unread and self._line.reading:
+                self._take(item)
+                return
+            if self._unread_bytes + size <= self._line.room:
+                self._unread.append(item)
+                self._unread_bytes += size
+                return
+            await self._progress.wait()
+
+    def left(self, why: str) -> None:
+        """Take notice that the client has gone."""
+        if not self.gone:
+            self._finish(why)
+
+    # -- within --------------------------------------------------------------------------------
+
+    @property
+    def _line(self) -> Line:
+        if self.line is None:
+            raise RuntimeError("a wire in memory was used before its line was made")
+        return self.line
+
+    def _deliver(self, item: _Incoming) -> None:
+        if self.gone:
+            return
+        if self._line.writing:
+            self._transport.arrive(item)
+        else:
+            self._dark.append(item)
+
+    def _take(self, item: _Outgoing) -> None:
+        line = self._line
+        match item:
+            case str():
+                line.received(item)
+            case _Ping():
+                line.touch()
+                self._deliver(_Pong())
+            case _Pong():
+                line.touch()
+            case _Close(code=code, reason=reason):
+                if not self._closing:
+                    self._closing = True
+                    self._deliver(_Close(code, reason))
+                self._finish(f"closed by the client with code {code}")
+
+    def _finish(self, why: str) -> None:
+        self.gone = True
+        self._line.ended(why)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._progress.set()
+        self._progress = trio.Event()
