@@ -17,8 +17,8 @@ from typing import Any, Literal
 import attrs
 import trio
 
+from .. import ConnectFailed
 from .._shell.transport import Target, Transport
-from .._vocabulary.errors import ConnectFailed
 from .clocks import VirtualClock
 from .crew import open_crew
 from .faults import AcceptAndDrop, Dark, HangUpgrade, RefuseConnections

@@ -14,8 +14,8 @@ from typing import TypeAlias
 import attrs
 import trio
 
+from .. import RemoteProtocolError
 from .._shell.transport import Disconnected, Target, TransportStatistics
-from .._vocabulary.errors import RemoteProtocolError
 from .line import Line
 
 READ_SIZE = 65_536
