@@ -91,13 +91,9 @@ class Correlator(Generic[K]):
 
     def slot(self, kind: str) -> Hashable | None:
         """Return the slot that a request of this kind needs, ``None`` if it needs none."""
-        match self._correlation:
-            case Correlation.BY_KEY:
-                return None
-            case Correlation.PER_KIND:
-                return kind
-            case Correlation.SERIAL:
-                return _Serial.SLOT
+        if self._correlation is Correlation.BY_KEY:
+            return None
+        return kind if self._correlation is Correlation.PER_KIND else _Serial.SLOT
 
     def free(self, slot: Hashable) -> bool:
         """Return whether a request may go into a slot now."""
