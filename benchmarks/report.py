@@ -1,0 +1,153 @@
+"""From figures to tables: medians over the rounds, quotients within each round."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+import attrs
+
+from .cases import CASES, GOALS, Case, Figure, Goal
+from .runner import Results
+
+SERVER_BOUND = 0.85
+"""Share of its core that a client must use; one that idles more waited for the server."""
+
+
+@attrs.frozen
+class Spread:
+    """What several rounds gave."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        """Return the spread of at least one value."""
+        return cls(min(values), statistics.median(values), max(values))
+
+
+def spread(results: Results, case: str, client: str, key: str) -> Spread | None:
+    """Return one figure of one client."""
+    rounds = results.get(case, {}).get(client)
+    return Spread.of([figures[key] for figures in rounds]) if rounds else None
+
+
+def beside(
+    results: Results,
+    ours: tuple[str, str, str],
+    other: tuple[str, str, str],
+    *,
+    minus: bool = False,
+) -> Spread | None:
+    """Compare two figures (case, client, key) within each round: the same weather for both."""
+    pairs = list(
+        zip(
+            (figures[ours[2]] for figures in results.get(ours[0], {}).get(ours[1], [])),
+            (figures[other[2]] for figures in results.get(other[0], {}).get(other[1], [])),
+            strict=False,  # one that failed in a later round has fewer
+        )
+    )
+    if not pairs:
+        return None
+    return Spread.of([(a - b) if minus else a / b for a, b in pairs])
+
+
+def number(value: float) -> str:
+    """Write a number with three digits that count."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def share(ratio: Spread) -> str:
+    """Write a quotient and between which bounds it lay."""
+    return f"{number(ratio.median)} ({number(ratio.low)} to {number(ratio.high)})"
+
+
+def rows(results: Results, case: Case) -> list[tuple[str, Spread]]:
+    """Return the clients of a case, best first."""
+    found = [
+        (client, figure)
+        for client in results.get(case.name, {})
+        if (figure := spread(results, case.name, client, case.figure.key)) is not None
+    ]
+    return sorted(found, key=lambda row: row[1].median, reverse=case.figure.more_is_better)
+
+
+def table(results: Results, case: Case) -> Iterator[str]:
+    """Write the table of one case, in Markdown."""
+    figure = case.figure
+    better = "more is better" if figure.more_is_better else "less is better"
+    yield f"### {case.name}: {case.title} ({better})"
+    yield ""
+    yield f"| client | {figure.unit} | lowest to highest | {case.ours} / it | CPU µs | p99 µs |"
+    yield "| --- | --: | --: | --: | --: | --: |"
+    for client, value in rows(results, case):
+        load = (
+            spread(results, case.name, client, "load")
+            if _has(results, case, client, "load")
+            else None
+        )
+        mark = " †" if load is not None and load.median < SERVER_BOUND else ""
+        ratio = beside(results, (case.name, case.ours, figure.key), (case.name, client, figure.key))
+        extra = [
+            number(s.median)
+            if _has(results, case, client, key)
+            and (s := spread(results, case.name, client, key)) is not None
+            else ""
+            for key in ("cpu_us", "p99_us")
+        ]
+        yield (
+            f"| {client} | {number(value.median)}{mark} | "
+            f"{number(value.low)} to {number(value.high)} | "
+            f"{share(ratio) if ratio is not None and client != case.ours else ''} | "
+            f"{extra[0]} | {extra[1]} |"
+        )
+    yield ""
+
+
+def _has(results: Results, case: Case, client: str, key: str) -> bool:
+    return key in results[case.name][client][0]
+
+
+def goal_value(results: Results, goal: Goal) -> Spread | None:
+    """Return what a goal judges, ``None`` if it was not measured."""
+    key = goal.key or _figure(goal.case).key
+    if goal.beside is None:
+        return spread(results, goal.case, goal.client, key)
+    other_key = goal.key or _figure(goal.beside[0]).key
+    return beside(
+        results,
+        (goal.case, goal.client, key),
+        (*goal.beside, other_key),
+        minus=goal.minus,
+    )
+
+
+def _figure(case: str) -> Figure:
+    return next(c.figure for c in CASES if c.name == case)
+
+
+def judged(results: Results, cases: list[Case]) -> list[tuple[Goal, Spread | None, bool]]:
+    """Return every goal of these cases, its value if there is one, and whether it is met."""
+    names = {case.name for case in cases}
+    found = []
+    for goal in GOALS:
+        if goal.case in names and (goal.beside is None or goal.beside[0] in names):
+            value = goal_value(results, goal)
+            found.append((goal, value, value is not None and goal.met(value.median)))
+    return found
+
+
+def goals(results: Results, cases: list[Case]) -> Iterator[str]:
+    """Write what was to be reached and what was."""
+    yield "### goals"
+    yield ""
+    yield "| goal | measured | met |"
+    yield "| --- | --: | --- |"
+    for goal, value, met in judged(results, cases):
+        measured = "not measured" if value is None else share(value)
+        yield f"| {goal.text} | {measured} | {'yes' if met else '**no**'} |"
+    yield ""

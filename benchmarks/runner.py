@@ -1,0 +1,197 @@
+"""Run cases: one load server, a process for each client, the order shuffled in every round."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, cast
+
+import attrs
+
+from . import machine
+from .cases import OURS, QUICK_PEERS, Case
+from .client import clients, missing
+from .measure import Figures
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RUN_LIMIT = 30.0
+"""Seconds for one client process; one that hangs is no reason for all to hang."""
+
+IMPORTS = {
+    "trioflex": "trioflex",
+    "trio": "trio",
+    "trio-websocket": "trio_websocket",
+    "websockets": "websockets.asyncio.client",
+    "aiohttp": "aiohttp",
+    "picows": "picows",
+}
+"""What ``import`` means for each: whatever brings its client."""
+
+IMPORT = """
+import importlib, json, os, sys, time
+if len(sys.argv) > 2:
+    os.sched_setaffinity(0, {int(sys.argv[2])})
+start = time.perf_counter()
+importlib.import_module(sys.argv[1])
+print(json.dumps({"ms": (time.perf_counter() - start) * 1e3}))
+"""
+"""Its own little program: the benchmark's own imports must not have paid for anything."""
+
+Results = dict[str, dict[str, list[Figures]]]
+"""Case to client to figures, one a round."""
+
+
+@attrs.frozen
+class Server:
+    """The running load server."""
+
+    port: int
+    tls_port: int
+    certificate: Path
+
+    def url(self, tls: bool) -> str:
+        """Return its address."""
+        return f"wss://127.0.0.1:{self.tls_port}" if tls else f"ws://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def load_server(core: int | None) -> Iterator[Server]:
+    """Start the load server, stop it at the end."""
+    with tempfile.TemporaryDirectory(prefix="trioflex-bench-") as folder:
+        certificate = machine.certificate(Path(folder))
+        command = [sys.executable, "-m", "benchmarks.server", "--certificate", str(certificate)]
+        if core is not None:
+            command += ["--core", str(core)]
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        stdin, stdout = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+        with process:
+            try:
+                port, tls_port = map(int, stdout.readline().split())
+                yield Server(port, tls_port, certificate)
+            finally:
+                stdin.close()
+                try:
+                    process.wait(5)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+@attrs.define
+class Runner:
+    """Runs what is asked for and keeps what came out."""
+
+    cases: list[Case]
+    only: set[str] | None
+    """Names of the clients to run; ``None``: all that are installed."""
+    seconds: float
+    quick: bool
+    tell: Callable[[str], None]
+    results: Results = attrs.field(factory=dict)
+    skipped: dict[str, str] = attrs.field(factory=dict)
+    """Client to the reason why it did not take part."""
+    failed: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    """Case and client to what went wrong."""
+    rounds: int = 0
+
+    def run(self, rounds: int, limit: float) -> None:
+        """Do so many rounds, or fewer if the next one would not end within ``limit`` seconds."""
+        start = time.monotonic()
+        self._skip_missing()
+        server_core, client_core = machine.cores()
+        with load_server(server_core) as server:
+            while self.rounds < rounds:
+                before = time.monotonic()
+                self._round(server, client_core)
+                self.rounds += 1
+                now = time.monotonic()
+                self.tell(f"round {self.rounds} took {now - before:.0f} s")
+                if self.rounds < rounds and now + (now - before) - start > limit:
+                    self.tell(f"no time for another round within {limit:.0f} s")
+                    break
+
+    def _skip_missing(self) -> None:
+        for name, client in clients().items():
+            lacking = missing(client)
+            if lacking:
+                self.skipped[name] = "not installed: " + ", ".join(lacking)
+        for name, reason in self.skipped.items():
+            self.tell(f"without {name} ({reason}); pip install 'trioflex[bench]' brings it")
+
+    def _round(self, server: Server, core: int | None) -> None:
+        for case in self.cases:
+            names = [n for n in self._fit(case) if (case.name, n) not in self.failed]
+            # Whoever comes first meets a cooler machine.
+            random.shuffle(names)
+            for name in names:
+                try:
+                    figures = self._measure(case, name, server, core)
+                except MeasurementFailed as failure:
+                    self.failed[case.name, name] = str(failure)
+                    self.tell(f"{case.name}: {name} failed: {failure}")
+                else:
+                    self.results.setdefault(case.name, {}).setdefault(name, []).append(figures)
+
+    def _fit(self, case: Case) -> list[str]:
+        if case.measurement == "import":
+            names = [name for name in IMPORTS if name not in self.skipped]
+        else:
+            names = [
+                name
+                for name, client in clients().items()
+                if case.measurement in client.cases and name not in self.skipped
+            ]
+        if self.quick and case.name not in QUICK_PEERS:
+            names = [name for name in names if name.startswith(OURS)]
+        return [name for name in names if self.only is None or name in self.only]
+
+    def _measure(self, case: Case, name: str, server: Server, core: int | None) -> Figures:
+        if case.measurement == "import":
+            command = [sys.executable, "-c", IMPORT, IMPORTS[name]]
+            if core is not None:
+                command.append(str(core))
+        else:
+            command = [sys.executable, "-m", "benchmarks.client", name, case.measurement,
+                       server.url(case.tls), "--size", str(case.size),
+                       "--seconds", str(self.seconds)]  # fmt: skip
+            if case.tls:
+                command += ["--trust", str(server.certificate)]
+            if core is not None:
+                command += ["--core", str(core)]
+        return execute(command)
+
+
+class MeasurementFailed(Exception):
+    """A client process brought no figures."""
+
+
+def execute(command: list[str]) -> Figures:
+    """Run a client process and return the figures it prints.
+
+    Raises:
+        MeasurementFailed: it hung, died, or said why it could not.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_LIMIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise MeasurementFailed(f"not done after {RUN_LIMIT:.0f} s") from None
+    try:
+        result = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise MeasurementFailed(last[0]) from None
+    if "failure" in result:
+        raise MeasurementFailed(result["failure"])
+    figures: Figures = result
+    return figures
