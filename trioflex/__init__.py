@@ -10,6 +10,23 @@ How the package hangs together, from the bottom up (arrows of import point down 
 
 from __future__ import annotations
 
+from ._shell.client import Client as Client
+from ._shell.core import Frame as Frame, Unmatched as Unmatched
+from ._shell.observer import ClientStatistics as ClientStatistics, Observer as Observer
+from ._shell.opening import (
+    find_venue as find_venue,
+    open_client as open_client,
+    system_env as system_env,
+)
+from ._shell.receiver import Receiver as Receiver, ReceiverStatistics as ReceiverStatistics
+from ._shell.ticket import Ticket as Ticket, TicketState as TicketState
+from ._shell.transport import (
+    Connector as Connector,
+    Disconnected as Disconnected,
+    Target as Target,
+    Transport as Transport,
+    TransportStatistics as TransportStatistics,
+)
 from ._vocabulary.errors import (
     AuthenticationDenied as AuthenticationDenied,
     AuthenticationTimeout as AuthenticationTimeout,

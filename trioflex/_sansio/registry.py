@@ -113,6 +113,9 @@ class Subscriber(Protocol):
     def fail(self, error: Callable[[], TrioflexError]) -> None:
         """End with this error; each raise makes a fresh one."""
 
+    def end(self, broken: BaseException | None) -> None:
+        """The client is over; ``broken`` is its failure, if it failed."""
+
 
 @attrs.define(eq=False)
 class Membership:

@@ -71,7 +71,14 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
     block see :class:`trio.BrokenResourceError` instead if the client failed.
     """
 
-    def __init__(self, channel: object, *, buffer: int, overflow: Overflow) -> None:
+    def __init__(
+        self,
+        channel: object,
+        *,
+        buffer: int,
+        overflow: Overflow,
+        resubscribe: Callable[[], None] | None = None,
+    ) -> None:
         if buffer < SMALLEST_BUFFER:
             raise ValueError(
                 f"buffer={buffer} is too small: a receiver holds at least {SMALLEST_BUFFER} "
@@ -80,6 +87,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         self._channel = channel
         self._buffer = buffer
         self._overflow = overflow
+        self._resubscribe = resubscribe
         self._items: deque[Any] = deque()
         self._lot = trio.lowlevel.ParkingLot()
         self._hand = 0
@@ -170,6 +178,15 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         """
         return BatchIterator(self)
 
+    def resubscribe(self) -> None:
+        """Ask the venue for a fresh subscription, and so for a fresh snapshot.
+
+        Every receiver of the channel sees ``Gap(RESUBSCRIBED)``, then ``Resumed`` and the snapshot.
+        Does nothing while there is no connection: the next one begins afresh anyway.
+        """
+        if self._resubscribe is not None and not self._over:
+            self._resubscribe()
+
     async def aclose(self) -> None:
         """Stop receiving; what is buffered is dropped. Leaving the subscription does the same."""
         self._close()
@@ -189,9 +206,17 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             tasks_waiting=self._lot.statistics().tasks_waiting,
         )
 
+    async def _wait_started(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._started:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while not self._started:
+            if self._ended and self._broken is None:
+                raise trio.ClosedResourceError("the client closed before the channel was live")
+            self._check_over()
+            await self._lot.park()
+
     def _check_over(self) -> None:
-        if self._closed:
-            raise trio.ClosedResourceError(f"the subscription to {self._channel!r} was left")
         if self._lost_at_end:
             raise ReceiverOverflow(
                 f"the receiver of {self._channel!r} was read too slowly: its buffer of "
@@ -204,6 +229,8 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             raise self._failure()
         if self._broken is not None:
             raise trio.BrokenResourceError("the client failed") from self._broken
+        if self._closed:
+            raise trio.ClosedResourceError(f"the subscription to {self._channel!r} was left")
         if self._ended:
             raise trio.EndOfChannel
 
@@ -271,7 +298,8 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             self._failure = error
             self._lot.unpark_all()
 
-    def _end(self, broken: BaseException | None) -> None:
+    def end(self, broken: BaseException | None) -> None:
+        """The client is over: end, after what is buffered; ``broken`` says if it failed."""
         if not self._over:
             self._ended = True
             self._broken = broken

@@ -55,10 +55,15 @@ class Reconnect:
     drops must not be hammered."""
     give_up_after: float | None = attrs.field(default=300.0, validator=optional(gt(0)))
     """Seconds one outage may last; ``None`` never gives up."""
-    max_attempts: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    max_attempts: int | None = attrs.field(default=None)
     """Attempts in one outage; ``None``: no limit but time."""
     later: float = attrs.field(default=60.0, validator=ge(0))
     """Least delay, in seconds, where the venue said "later" (a rate-limited login)."""
+
+    @max_attempts.validator
+    def _check_attempts(self, attribute: object, value: int | None) -> None:
+        if value is not None and value < 1:
+            raise ValueError(f"max_attempts must be at least 1 or None, not {value!r}")
 
     @classmethod
     def never(cls) -> Reconnect:

@@ -1,0 +1,410 @@
+"""What the user holds: ask, listen, and have a say in the connection."""
+
+from __future__ import annotations
+
+import logging
+import math
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import attrs
+import trio
+
+from .._sansio.registry import Effect as WireEffect
+from .._vocabulary.errors import NotSent, SubscriptionRefused
+from .._vocabulary.events import GapReason
+from .._vocabulary.settings import Overflow
+from ..protocol import Channel, Request
+from .connection import Connection
+from .core import Core, Frame, Tap, Unmatched
+from .observer import ClientStatistics
+from .receiver import DEFAULT_BUFFER, Receiver
+from .supervisor import Supervisor
+from .ticket import Ticket
+
+logger = logging.getLogger("trioflex")
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Client:
+    """An open client; made by :func:`trioflex.open_client`.
+
+    Its methods may be called from any task of the same Trio run, inside the block or outside.
+    """
+
+    def __init__(self, core: Core, supervisor: Supervisor) -> None:
+        self._core = core
+        self._supervisor = supervisor
+
+    def __repr__(self) -> str:
+        state = "closed" if self._supervisor.closing else "ready" if self.ready else "not ready"
+        return f"<Client of {self._core.venue.name}, {state}>"
+
+    # -- asking --------------------------------------------------------------------------------
+
+    async def request(self, request: Request[R], *, send_within: float = math.inf) -> R:
+        """Send a request and wait for its reply.
+
+        Args:
+            request: what to ask; each venue's module has its request classes.
+            send_within: seconds it may wait for its turn (its rate limit, the queue) before it is
+                :class:`NotSent` instead of late.
+
+        Returns:
+            The venue's reply.
+
+        Raises:
+            NotSent: it certainly did not happen.
+            Refused: the venue said no.
+            ReplyLost: no answer to a request that changes nothing: ask again.
+            OutcomeUnknown: no answer to a request that may have changed the account.
+            trio.ClosedResourceError: the client is closed.
+
+        Cancellation: if it has not left it is withdrawn and never will; if it has, its outcome
+        lands in :attr:`unsettled`.
+        """
+        connection = self._usable(request)
+        if connection.full:
+            ticket = await self.submit(request, send_within=send_within)
+        else:
+            ticket = self._submit(connection, request, send_within)
+        return await ticket.reply()
+
+    async def submit(self, request: Request[R], *, send_within: float = math.inf) -> Ticket[R]:
+        """Queue a request and return its ticket, which outlasts the caller's patience.
+
+        Args:
+            request: what to ask.
+            send_within: seconds it may wait for its turn before it is :class:`NotSent`.
+
+        Returns:
+            The ticket; ``await ticket.reply()`` waits for the answer.
+
+        Raises:
+            NotSent: there is no connection, or the request needs a login; nothing was queued.
+            trio.ClosedResourceError: the client is closed.
+
+        Cancellation: nothing was queued. While 64 requests wait, this waits for room; that is the
+        only backpressure towards callers.
+        """
+        await trio.lowlevel.checkpoint()
+        connection = self._usable(request)
+        while connection.full:
+            await connection.room.park()
+            connection.reserved = max(0, connection.reserved - 1)
+            if self._usable(request) is connection and connection.over is None:
+                break
+            connection = self._usable(request)
+        return self._submit(connection, request, send_within)
+
+    @property
+    def unsettled(self) -> list[Ticket[Any]]:
+        """Tickets of requests that may have changed the account and whose outcome nobody has
+        learned, oldest first: unanswered ones, and ones whose caller was cancelled."""
+        return self._core.ledger.unsettled()
+
+    # -- listening -----------------------------------------------------------------------------
+
+    @overload
+    def subscribe(
+        self,
+        channel: Channel[T],
+        *,
+        buffer: int = DEFAULT_BUFFER,
+        overflow: Overflow = Overflow.GAP,
+    ) -> AbstractAsyncContextManager[Receiver[T]]: ...
+
+    @overload
+    def subscribe(
+        self, channel: str, *, buffer: int = DEFAULT_BUFFER, overflow: Overflow = Overflow.GAP
+    ) -> AbstractAsyncContextManager[Receiver[Any]]: ...
+
+    def subscribe(
+        self,
+        channel: Channel[T] | str,
+        *,
+        buffer: int = DEFAULT_BUFFER,
+        overflow: Overflow = Overflow.GAP,
+    ) -> AbstractAsyncContextManager[Receiver[T]]:
+        """Subscribe to a channel for as long as the block lasts.
+
+        Entering waits until the channel is live; during an outage that is until it is over. The
+        first receiver of a channel subscribes on the wire, the last one to leave unsubscribes, and
+        a reconnect restores what is wanted. Leaving never waits.
+
+        Args:
+            channel: each venue's module has its channel classes; a name where the venue's own
+                channel names are text.
+            buffer: items that may wait to be read, at least 4.
+            overflow: what to do when more would wait.
+
+        Returns:
+            A context manager; entering it gives the receiver.
+
+        Raises (entering):
+            SubscriptionRefused: the venue, or a local limit, says no.
+            SubscriptionTimeout: the venue did not confirm in time.
+            trio.ClosedResourceError: the client is closed.
+            trio.BrokenResourceError: the client failed; the failure is the cause.
+
+        Cancellation: entering releases the wish; leaving needs no ``await`` at all.
+        """
+        wanted = self._named(channel) if isinstance(channel, str) else channel
+        if not isinstance(wanted, Channel):
+            raise TypeError(
+                f"subscribe() takes a channel of {self._core.venue.name}, not {wanted!r}"
+            )
+        return _Subscription(self, wanted, buffer, overflow)
+
+    def unmatched(
+        self, *, buffer: int = DEFAULT_BUFFER
+    ) -> AbstractAsyncContextManager[Receiver[Unmatched]]:
+        """Receive what fits nothing: answers to no question, messages of unknown kinds.
+
+        Args:
+            buffer: items that may wait to be read; beyond it the backlog is dropped, with a gap.
+
+        Returns:
+            A context manager; entering it gives the receiver, at once.
+        """
+        return _Tapped(self, self._core.unmatched, "unmatched messages", buffer)
+
+    def frames(
+        self, *, buffer: int = DEFAULT_BUFFER
+    ) -> AbstractAsyncContextManager[Receiver[Frame]]:
+        """Receive every frame of the connections to come and of this one, secrets replaced.
+
+        Args:
+            buffer: items that may wait to be read; beyond it the backlog is dropped, with a gap.
+
+        Returns:
+            A context manager; entering it gives the receiver, at once. Each frame names its
+            connection; reconnecting makes no gap in here.
+        """
+        return _Tapped(self, self._core.frames, "frames", buffer)
+
+    # -- the connection ------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Requests may be sent now."""
+        return self._supervisor.ready
+
+    @property
+    def account(self) -> str | None:
+        """Who is logged in, in the venue's terms; ``None`` while nobody is."""
+        return self._supervisor.account
+
+    async def wait_ready(self) -> None:
+        """Wait until requests may be sent; return at once (after a checkpoint) if they may.
+
+        Raises:
+            trio.ClosedResourceError: the client is closed.
+            trio.BrokenResourceError: the client failed; the failure is the cause.
+        """
+        await trio.lowlevel.checkpoint()
+        while not self.ready:
+            self._supervisor.check_open()
+            await self._supervisor.changed.park()
+
+    async def login(self, credentials: object) -> None:
+        """Log an anonymous client in.
+
+        In place where the venue's session allows it, else by a new connection (receivers then see
+        a gap). From then on every reconnect logs in with these credentials.
+
+        Args:
+            credentials: as for :func:`open_client`.
+
+        Raises:
+            AuthenticationDenied: the venue refused; the client stays as it was.
+            AuthenticationTimeout: no answer in time; the client stays as it was.
+            trio.ClosedResourceError: the client is closed.
+
+        Cancellation: a login that is under way may still succeed.
+        """
+        await trio.lowlevel.checkpoint()
+        self._supervisor.check_open()
+        await self._supervisor.login(credentials)
+
+    async def disconnect(self) -> None:
+        """Close the connection and stay disconnected until :meth:`reconnect`.
+
+        Receivers stay and see a gap; queued requests are :class:`NotSent`.
+
+        Cancellation: the connection closes all the same.
+        """
+        await trio.lowlevel.checkpoint()
+        self._supervisor.check_open()
+        await self._supervisor.disconnect()
+
+    async def reconnect(self) -> None:
+        """Connect anew, at once; wait until the client is ready.
+
+        A connection that is open is closed first; a back-off that is under way is cut short.
+
+        Raises:
+            trio.ClosedResourceError: the client is closed.
+            trio.BrokenResourceError: the client failed; the failure is the cause.
+
+        Cancellation: the client reconnects all the same.
+        """
+        await trio.lowlevel.checkpoint()
+        self._supervisor.check_open()
+        await self._supervisor.reconnect()
+
+    def statistics(self) -> ClientStatistics:
+        """Return what this client did until now, over all its connections."""
+        core, connection = self._core, self._supervisor.connection
+        counters = attrs.evolve(core.counters, evidence=core.ledger.proven)
+        if connection is not None:
+            connection.add_running(counters)
+        return ClientStatistics(
+            **attrs.asdict(counters),
+            unrouted=core.registry.unrouted,
+            queued=0 if connection is None else connection.outbox.queued,
+            in_flight=0 if connection is None else connection.correlator.in_flight,
+            unsettled=len(core.ledger),
+            channels=len(core.registry.entries),
+            receivers=sum(len(entry.members) for entry in core.registry.entries.values()),
+        )
+
+    # -- inside: requests and subscriptions ----------------------------------------------------
+
+    def _usable(self, request: Request[Any]) -> Connection:
+        """Return the connection a request can go out on, or say why there is none."""
+        if not isinstance(request, Request):
+            raise TypeError(
+                f"{self._core.venue.name} takes requests of its own classes, not {request!r}"
+            )
+        self._supervisor.check_open()
+        name = type(request).__name__
+        connection = self._supervisor.connection
+        if connection is None or not connection.ready:
+            raise NotSent(
+                f"{name} was not sent: there is no connection to {self._core.venue.name} now; "
+                "wait_ready() tells when there is one"
+            )
+        if request.private and connection.account is None:
+            raise NotSent(
+                f"{name} was not sent: it needs a login, and this client is anonymous; open it "
+                "with credentials, or call login()"
+            )
+        return connection
+
+    def _submit(self, connection: Connection, request: Request[R], send_within: float) -> Ticket[R]:
+        ticket = Ticket(request, connection.withdraw)
+        connection.submit(ticket, trio.current_time() + send_within)
+        return ticket
+
+    def _named(self, name: str) -> Channel[Any]:
+        channel = self._core.venue.channel_named(name)
+        if channel is None:
+            raise ValueError(
+                f"{self._core.venue.name} has no channel named {name!r}; use its channel classes"
+            )
+        return channel
+
+    def _check_channel(self, channel: Channel[Any]) -> None:
+        """Refuse locally what the venue would refuse."""
+        self._supervisor.check_open()
+        venue, registry = self._core.venue, self._core.registry
+        if channel.private and self._supervisor.credentials is None:
+            text = "it needs a login, and this client is anonymous"
+            raise SubscriptionRefused(
+                f"{channel!r} was not subscribed: {text}; open it with credentials, or call "
+                "login()",
+                channel=channel,
+                code="local",
+                text=text,
+            )
+        if channel in registry.entries:
+            return
+        count = len(registry.entries)
+        if venue.max_channels is not None and count >= venue.max_channels:
+            text = f"{venue.name} takes at most {venue.max_channels} channels on a connection"
+            raise SubscriptionRefused(
+                f"{channel!r} was not subscribed: {text}", channel=channel, code="local", text=text
+            )
+        if venue.warn_channels is not None and count == venue.warn_channels:
+            logger.warning(
+                "%s: more than %d channels; some of its documents allow no more",
+                venue.name,
+                venue.warn_channels,
+            )
+
+    def _apply(self, effects: list[WireEffect]) -> None:
+        if self._supervisor.connection is not None:
+            self._supervisor.connection.apply(effects)
+
+    def _resubscribe(self, channel: Channel[Any]) -> None:
+        registry = self._core.registry
+        self._apply(registry.interrupt(channel, GapReason.RESUBSCRIBED, trio.current_time()))
+
+
+class _Subscription(AbstractAsyncContextManager[Receiver[T]]):
+    """The scope of one receiver."""
+
+    def __init__(
+        self, client: Client, channel: Channel[T], buffer: int, overflow: Overflow
+    ) -> None:
+        self._client = client
+        self._channel = channel
+        self._receiver: Receiver[T] = Receiver(
+            channel, buffer=buffer, overflow=overflow, resubscribe=self._resubscribe
+        )
+
+    async def __aenter__(self) -> Receiver[T]:
+        client, receiver = self._client, self._receiver
+        client._check_channel(self._channel)
+        registry = client._core.registry
+        client._apply(registry.join(self._channel, receiver, trio.current_time()))
+        try:
+            await receiver._wait_started()
+        except BaseException:
+            self._leave()
+            raise
+        return receiver
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._receiver._close()
+        self._client._apply(self._client._core.registry.leave(self._channel, self._receiver))
+
+    def _resubscribe(self) -> None:
+        self._client._resubscribe(self._channel)
+
+
+class _Tapped(AbstractAsyncContextManager[Receiver[T]]):
+    """The scope of a receiver of the client's own streams."""
+
+    def __init__(self, client: Client, tap: Tap[T], name: str, buffer: int) -> None:
+        self._client = client
+        self._tap = tap
+        self._receiver: Receiver[T] = Receiver(name, buffer=buffer, overflow=Overflow.GAP)
+
+    async def __aenter__(self) -> Receiver[T]:
+        self._client._supervisor.check_open()
+        self._receiver.start(())
+        self._tap.add(self._receiver)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return self._receiver
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._receiver._close()
+        self._tap.remove(self._receiver)

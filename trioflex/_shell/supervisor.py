@@ -1,0 +1,362 @@
+"""The supervisor: one connection at a time, back-off between them, and the client's one failure.
+
+Background tasks do not raise; they record and cancel. So the client's nursery holds at most one
+real exception, the user's, and :func:`trioflex.open_client` can promise a single one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from .._sansio.backoff import Backoff, GiveUp
+from .._sansio.classify import classify
+from .._vocabulary.errors import (
+    AuthenticationDenied,
+    AuthenticationTimeout,
+    ConnectFailed,
+    ConnectionLost,
+    HandshakeTimeout,
+    InternalError,
+    RemoteProtocolError,
+    TrioflexError,
+)
+from ..protocol import Loss, Retry
+from .connection import Connection
+from .core import Core
+from .transport import Connector, Disconnected, Target
+
+logger = logging.getLogger("trioflex")
+
+
+@attrs.define(eq=False)
+class Login:
+    """A login asked for while the client runs."""
+
+    credentials: object = attrs.field(repr=False)
+    done: trio.Event = attrs.field(factory=trio.Event)
+    error: Callable[[], TrioflexError] | None = None
+
+    def finish(self, error: Callable[[], TrioflexError] | None = None) -> None:
+        """Tell the task that asked; the first word counts."""
+        if not self.done.is_set():
+            self.error = error
+            self.done.set()
+
+
+class Supervisor:
+    """Owns the connection of a client, and what the client is: open, closing or failed."""
+
+    def __init__(
+        self,
+        core: Core,
+        connector: Connector,
+        target: Target,
+        credentials: object,
+        cancel: Callable[[], None],
+    ) -> None:
+        self.core = core
+        self.credentials = credentials
+        self.connection: Connection | None = None
+        self.account: str | None = None
+        self.opened = trio.Event()
+        """The client was ready once, or has failed."""
+        self.failure: TrioflexError | None = None
+        self.closing = False
+        self.changed = trio.lowlevel.ParkingLot()
+        """Tasks that wait for something to change; they look for themselves what it was."""
+        self._connector = connector
+        self._target = target
+        self._cancel = cancel
+        self._up = True
+        self._nap: trio.CancelScope | None = None
+        self._login: Login | None = None
+        self._was_ready = False
+        self._attempt_began = 0.0
+        self._backoff = Backoff(core.reconnect, core.random)
+        core.on_ready = self._on_ready
+        core.on_account = self._on_account
+        core.on_denied = self._on_denied
+
+    @property
+    def ready(self) -> bool:
+        """Requests may be sent now."""
+        return self.connection is not None and self.connection.ready and not self.closing
+
+    def check_open(self) -> None:
+        """Raise if the client is closed or has failed."""
+        name = self.core.venue.name
+        if self.failure is not None:
+            raise trio.BrokenResourceError(f"the client of {name} failed") from self.failure
+        if self.closing:
+            raise trio.ClosedResourceError(f"the client of {name} is closed")
+
+    # -- the task ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep one connection at a time; return when the client is over. Never raises."""
+        try:
+            while not (self.closing or self.failure is not None):
+                if not self._up:
+                    await self.changed.park()
+                    continue
+                loss = await self._attempt()
+                delay = 0.0 if loss is None or self.closing else self._decide(loss)
+                if delay > 0:
+                    with trio.CancelScope(deadline=trio.current_time() + delay) as self._nap:
+                        await trio.sleep_forever()
+                    self._nap = None
+        except Exception as exc:  # the boundary: whatever is raised in here is a bug
+            error = InternalError(
+                f"{self.core.venue.name}: a bug in trioflex or in the connector: {exc!r}"
+            )
+            error.__cause__ = exc
+            self.fail(error)
+
+    async def _attempt(self) -> Loss | None:
+        """Live through one connection; return why it ended, ``None`` if it was ours to end."""
+        core = self.core
+        core.counters.attempts += 1
+        number = core.counters.attempts
+        self._attempt_began = trio.current_time()
+        core.observers.tell(lambda o: o.connecting(number, core.url))
+        logger.info("%s #%d: connecting to %s", core.venue.name, number, core.url)
+        login = self._login
+        credentials = self.credentials if login is None else login.credentials
+        session = core.venue.session(credentials, core.env)
+        connection = Connection(core, number, session, login=credentials is not None)
+        self.connection = connection
+        try:
+            with connection.scope:
+                async with self._connector(self._target) as transport:
+                    seconds = trio.current_time() - self._attempt_began
+                    core.observers.tell(lambda o: o.connected(number, seconds))
+                    await connection.run(transport)
+        except ConnectFailed as exc:
+            connection.end(
+                Loss(
+                    message=str(exc), http_status=exc.status, retry_after=exc.retry_after, error=exc
+                )
+            )
+        finally:
+            connection.end(Loss(message="the connection was dropped"))
+            self.connection = None
+            self.account = None
+            self.changed.unpark_all()
+        loss = connection.over
+        assert loss is not None  # end() has been called
+        core.observers.tell(lambda o: o.disconnected(number, loss.message, loss.close_code))
+        logger.info("%s #%d: over: %s", core.venue.name, number, loss.message)
+        if login is not None and login is self._login and loss.denied is not None:
+            # The candidate was refused, not the credentials the client was opened with.
+            self._login = None
+            login.finish(lambda: self._denied(loss))
+            return None
+        return None if connection.renewed else loss
+
+    def _decide(self, loss: Loss) -> float:
+        """Return the seconds until the next attempt; 0 also where the client has failed."""
+        core = self.core
+        retry = classify(core.venue, loss)
+        if not self._was_ready and (not core.reconnect.first or retry is Retry.NEVER):
+            self.fail(self._never_ready(loss))
+            return 0.0
+        verdict = self._backoff.failed(trio.current_time(), retry, loss.retry_after)
+        if isinstance(verdict, GiveUp):
+            self.fail(self._lost(loss, verdict.why, retry))
+            return 0.0
+        delay = verdict.seconds
+        core.observers.tell(lambda o: o.retrying(self._backoff.attempts, delay))
+        logger.info("%s: next attempt in %.1f s", core.venue.name, delay)
+        return delay
+
+    # -- on demand -----------------------------------------------------------------------------
+
+    async def login(self, credentials: object) -> None:
+        """Log an anonymous client in, in place if the session can, else by a new connection."""
+        while self._login is not None:
+            await self._login.done.wait()
+        self.check_open()
+        name, limit = self.core.venue.name, self.core.limits.handshake
+        login = self._login = Login(credentials)
+        connection = self.connection
+        try:
+            events = None
+            if connection is not None and connection.ready:
+                events = connection.session.login(credentials)
+            if connection is None or events is None:
+                self._up = True
+                self.renew("logging in by a new connection")
+                await login.done.wait()
+            else:
+                with trio.move_on_after(limit):
+                    connection.start_login(events)
+                    await login.done.wait()
+                login.finish(
+                    lambda: AuthenticationTimeout(
+                        f"{name} did not answer the login within {limit:g} s"
+                    )
+                )
+        finally:
+            login.finish()
+            if self._login is login:
+                self._login = None
+        if login.error is not None:
+            raise login.error()
+
+    async def disconnect(self) -> None:
+        """Close the connection and stay away until :meth:`reconnect`."""
+        self._up = False
+        before = self.renew("disconnected on demand")
+        while before is not None and self.connection is before:
+            await self.changed.park()
+
+    async def reconnect(self) -> None:
+        """Connect anew, at once, and wait until the client is ready."""
+        self._up = True
+        before = self.renew("reconnecting on demand")
+        while not self.ready or self.connection is before:
+            self.check_open()
+            await self.changed.park()
+
+    def renew(self, why: str) -> Connection | None:
+        """Let the connection end politely, and a new one begin at once; return the old one."""
+        connection = self.connection
+        if connection is not None:
+            connection.renewed = True
+            connection.close(Loss(message=why), self.core.limits.close)
+        if self._nap is not None:
+            self._nap.cancel()
+        self.changed.unpark_all()
+        return connection
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def begin_closing(self, *, now: bool) -> None:
+        """Close: no new requests, receivers end, the connection says goodbye. Synchronous.
+
+        Args:
+            now: the block was cancelled: drop the connection instead.
+        """
+        self.closing = True
+        loss = Loss(message="the client was closed")
+        if self.connection is not None:
+            if now:
+                self.connection.drop(loss)
+            else:
+                self.connection.close(loss, self.core.limits.close)
+        if self._nap is not None:
+            self._nap.cancel()
+        self._end_receivers(None)
+
+    def fail(self, error: TrioflexError) -> None:
+        """Fail for good: tell everybody, and cancel the user's block."""
+        name = self.core.venue.name
+        if self.failure is not None:
+            return
+        if self.closing and not isinstance(error, InternalError):
+            logger.info("%s: while closing: %s", name, error)
+            return
+        self.failure = error
+        logger.warning("%s: failed: %s", name, error)
+        self.core.observers.tell(lambda o: o.failed(error))
+        self._end_receivers(error)
+        self.opened.set()
+        self._cancel()
+
+    def warn_unsettled(self) -> None:
+        """Name the requests whose outcome nobody has learned, in one warning."""
+        unsettled = self.core.ledger.unsettled()
+        if unsettled:
+            logger.warning(
+                "%s: closed with %d requests whose outcome nobody has learned: %s",
+                self.core.venue.name,
+                len(unsettled),
+                ", ".join(repr(ticket) for ticket in unsettled[:10]),
+            )
+
+    def _end_receivers(self, broken: TrioflexError | None) -> None:
+        for receiver in self.core.registry.end():
+            receiver.end(broken)
+        self.core.unmatched.end(broken)
+        self.core.frames.end(broken)
+        if self._login is not None:
+            name = self.core.venue.name
+            self._login.finish(
+                lambda: ConnectionLost(f"the client of {name} closed during the login")
+            )
+        self.changed.unpark_all()
+
+    # -- what connections tell -----------------------------------------------------------------
+
+    def _on_ready(self) -> None:
+        connection = self.connection
+        assert connection is not None  # it is the one that tells
+        now = trio.current_time()
+        self._was_ready = True
+        self._backoff.ready(now)
+        self.core.counters.connections += 1
+        self._on_account(connection.account)
+        self.core.observers.tell(
+            lambda o: o.ready(connection.number, connection.account, now - self._attempt_began)
+        )
+        logger.info("%s #%d: ready", self.core.venue.name, connection.number)
+        self.opened.set()
+        self.changed.unpark_all()
+
+    def _on_account(self, account: str | None) -> None:
+        self.account = account
+        if self._login is not None and account is not None:
+            self.credentials = self._login.credentials
+            self._login.finish()
+
+    def _on_denied(self, loss: Loss) -> None:
+        if self._login is not None:
+            self._login.finish(lambda: self._denied(loss))
+
+    # -- from losses to errors -----------------------------------------------------------------
+
+    def _denied(self, loss: Loss) -> AuthenticationDenied:
+        denied = loss.denied
+        assert denied is not None  # only called for a denial
+        return AuthenticationDenied(
+            f"{self.core.venue.name} refused the login: {denied.message} (code {denied.code})",
+            code=denied.code,
+            text=denied.message,
+        )
+
+    @staticmethod
+    def _what(loss: Loss) -> str:
+        what = loss.message if loss.goodbye is None else loss.goodbye.reason
+        return what if loss.close_code is None else f"{what} (close code {loss.close_code})"
+
+    def _never_ready(self, loss: Loss) -> TrioflexError:
+        """The error for a client that never became ready."""
+        if loss.denied is not None:
+            return self._denied(loss)
+        known = (ConnectFailed, HandshakeTimeout, RemoteProtocolError, InternalError)
+        if isinstance(loss.error, known):
+            return loss.error
+        error = ConnectFailed(
+            f"{self.core.venue.name} ended the connection before it was ready: {self._what(loss)}"
+        )
+        error.__cause__ = loss.error
+        return error
+
+    def _lost(self, loss: Loss, why: str, retry: Retry) -> TrioflexError:
+        """The error for a client that was ready once."""
+        if loss.denied is not None and retry is Retry.NEVER:
+            return self._denied(loss)
+        if isinstance(loss.error, InternalError):
+            return loss.error
+        error = ConnectionLost(
+            f"the connection to {self.core.venue.name} is lost: {self._what(loss)}; {why}",
+            attempts=self._backoff.attempts,
+            code=loss.close_code,
+            reason=loss.close_reason,
+        )
+        error.__cause__ = None if isinstance(loss.error, Disconnected) else loss.error
+        return error
