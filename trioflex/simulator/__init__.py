@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from .certificates import (
+    Certificates as Certificates,
+    open_certificates as open_certificates,
+)
+from .clocks import VirtualClock as VirtualClock, system_clock as system_clock
 from .exchange import (
     ExchangeStatistics as ExchangeStatistics,
     Frame as Frame,
@@ -10,3 +15,4 @@ from .exchange import (
 )
 from .faults import Fault as Fault
 from .peer import ExchangeModel as ExchangeModel, Link as Link, Peer as Peer
+from .server import ServerAddress as ServerAddress, open_server as open_server, serve as serve
