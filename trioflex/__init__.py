@@ -61,3 +61,9 @@ from ._vocabulary.settings import (
     Reconnect as Reconnect,
     Timeouts as Timeouts,
 )
+
+# Tracebacks, reprs and the manual name what one imports, not where it happens to be written.
+for _value in list(vars().values()):
+    if getattr(_value, "__module__", "").startswith("trioflex._") and callable(_value):
+        _value.__module__ = __name__
+del _value
