@@ -1,28 +1,17 @@
-"""The connector that speaks WebSocket: dial, upgrade, use, close; under one deadline each."""
+"""The connector that speaks WebSocket over TCP and TLS, or over whatever byte stream one has."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
-from typing import Final
 
 import trio
 
-from .._sansio.frames import FrameReader
-from .._sansio.upgrade import Upgrade, parse_url
-from .._vocabulary.errors import ConnectFailed
-from .framed import FramedTransport
-from .streams import READ_SIZE, explain, open_socket_stream
 from .transport import Connector, Target, Transport
 
 Dial = Callable[[Target], Awaitable[trio.abc.Stream]]
 """Opens the byte stream that the WebSocket upgrade is sent over. For ``wss://`` that includes TLS.
 It is called within ``connect_timeout``, and cancelled when that is over."""
-
-BODY_WAIT: Final = 1.0
-"""Seconds that the body of a refused upgrade may take. The status is what counts."""
 
 
 def websocket_connector(*, dial: Dial | None = None) -> Connector:
@@ -37,100 +26,10 @@ def websocket_connector(*, dial: Dial | None = None) -> Connector:
             ``OSError`` or ``trio.BrokenResourceError`` of it becomes
             :class:`trioflex.ConnectFailed`.
     """
-    chosen = open_socket_stream if dial is None else dial
+    # Imported by who connects: it brings wsproto and h11, which `import trioflex` can do without.
+    from .dialling import Opening
 
     def connect(target: Target, /) -> AbstractAsyncContextManager[Transport]:
-        return _Opening(target, chosen)
+        return Opening(target, dial)
 
     return connect
-
-
-class _Opening(AbstractAsyncContextManager[Transport, None]):
-    """One use of the connector: enter to connect, leave to close."""
-
-    def __init__(self, target: Target, dial: Dial) -> None:
-        self._target = target
-        self._dial = dial
-
-    async def __aenter__(self) -> Transport:
-        self._transport = await open_transport(self._target, self._dial)
-        return self._transport
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await self._transport.leave(self._target.close_timeout)
-        except trio.Cancelled:
-            # An error on its way out says more than a cancellation that came later. (If the
-            # scope is still cancelled, the next checkpoint says so again.)
-            if exc is None:
-                raise
-        finally:
-            await self._transport.drop()
-
-
-async def open_transport(
-    target: Target, dial: Dial, *, binary: list[bytes] | None = None
-) -> FramedTransport:
-    """Dial, upgrade, and return the open transport; all of it within ``connect_timeout``.
-
-    Args:
-        target: where to connect.
-        dial: opens the byte stream.
-        binary: where to append binary messages; ``None`` refuses them.
-
-    Raises:
-        ConnectFailed: for whatever reason; the stream is closed.
-
-    Cancellation: the stream is closed.
-    """
-    address = parse_url(target.url)
-    stage = "no connection"
-    with trio.move_on_after(target.connect_timeout):
-        try:
-            stream = await dial(target)
-        except OSError as exc:
-            raise ConnectFailed(f"cannot open {address.shown}: {explain(exc)}") from exc
-        except trio.BrokenResourceError as exc:
-            raise ConnectFailed(f"cannot open {address.shown}: the stream broke") from exc
-        stage = "no answer to the WebSocket upgrade"
-        upgrade = Upgrade(address, os.urandom(16))
-        try:
-            await _upgrade(stream, upgrade, address.shown)
-        except BaseException:
-            await trio.aclose_forcefully(stream)
-            raise
-        reader = FrameReader(target.max_message_bytes, binary=binary)
-        return FramedTransport(stream, reader, upgrade.trailing)
-    raise ConnectFailed(f"cannot open {address.shown}: {stage} within {target.connect_timeout:g} s")
-
-
-async def _upgrade(stream: trio.abc.Stream, upgrade: Upgrade, shown: str) -> None:
-    """Do the opening handshake over a stream."""
-    closed = f"cannot open {shown}: the peer closed the connection during the handshake"
-    broken: trio.BrokenResourceError | None = None
-    try:
-        await stream.send_all(upgrade.request)
-    except trio.BrokenResourceError as exc:
-        broken = exc  # a peer that refuses without reading: what it said may still be there
-    try:
-        while not (upgrade.open or upgrade.refused):
-            upgrade.feed(await stream.receive_some(READ_SIZE))
-    except trio.BrokenResourceError as exc:
-        raise ConnectFailed(closed) from exc
-    except ConnectFailed as exc:
-        if broken is None:
-            raise
-        raise ConnectFailed(closed) from (exc.__cause__ or broken)
-    if upgrade.refused:
-        with trio.move_on_after(BODY_WAIT):
-            try:
-                while not upgrade.complete:
-                    upgrade.feed(await stream.receive_some(READ_SIZE))
-            except trio.BrokenResourceError:
-                pass  # the status is known; the rest of its explanation is lost
-        raise upgrade.refusal()

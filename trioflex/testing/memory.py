@@ -9,8 +9,7 @@ from typing import Final
 import trio
 from trio.testing import memory_stream_pair
 
-from .._shell.transport import Connector, Target, Transport
-from .._shell.websocket import websocket_connector
+from .. import Connector, Target, Transport, websocket_connector
 
 Serve = Callable[[trio.abc.Stream], Awaitable[object]]
 """Plays the server of one connection, on the byte stream that leads to its client."""
