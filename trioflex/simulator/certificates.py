@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import shutil
 import ssl
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HOSTS = ("localhost", "127.0.0.1", "::1")
 """What the server's certificate is for: this machine, by every name it has for itself."""
 
-VALID_FOR = datetime.timedelta(days=30)
+VALID_FOR = dt.timedelta(days=30)
 """Longer than any simulation runs; the keys are gone with the process anyway."""
 
 
@@ -91,7 +91,7 @@ def _certificate(
 
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     # An hour back: the reader's clock may be another one (a container's, a virtual machine's).
-    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
     is_authority = issuer is None
     signing_key = key if issuer_key is None else issuer_key
     builder = (

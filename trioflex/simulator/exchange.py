@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 import attrs
 import trio
+from trio.testing import memory_stream_pair
 
-from .. import ConnectFailed
+from .. import ConnectFailed, websocket_connector
 from .._shell.transport import Target, Transport
 from .clocks import VirtualClock
 from .crew import open_crew
@@ -26,6 +27,8 @@ from .line import Line, Spawn, Wire
 from .memory import MessageTransport, MessageWire
 from .peer import ExchangeModel
 from .script import Script
+from .server import host_stream
+from .tap import PacedStream, TappedStream
 
 _log = logging.getLogger("trioflex.simulator")
 
@@ -165,13 +168,46 @@ class SimulatedExchange(Script):
             transport = MessageTransport(target)
             wire = MessageWire(transport, self.max_queued_bytes, self.note_slow)
             wire.line = self.open_line(wire, crew.start_soon)
+            raised = True
             try:
                 self.welcome(wire.line)
                 crew.start_soon(wire.line.watch_idle)
                 yield transport
-                await transport.leave()
+                raised = False
             finally:
-                wire.left("left by the client")
+                try:
+                    await transport.leave()
+                except trio.Cancelled:
+                    # An error on its way out says more than a cancellation that came later; the
+                    # next checkpoint says that again.
+                    if not raised:
+                        raise
+                finally:
+                    transport.left()
+
+    @asynccontextmanager
+    async def byte_connector(self, target: Target, /) -> AsyncIterator[Transport]:
+        """Connect to the exchange over streams in memory: a :class:`trioflex.Connector`.
+
+        Everything is as over sockets, upgrade, frames, Pings and closing included, with the same
+        server behind it; but there is no kernel between, so a ``MockClock`` can jump.
+
+        Raises:
+            trioflex.ConnectFailed: the opening handshake failed.
+
+        Cancellation: the connection is dropped without a Close.
+        """
+        async with open_crew() as crew:
+
+            async def dial(target: Target) -> trio.abc.Stream:
+                await trio.lowlevel.checkpoint()
+                client, server = memory_stream_pair()
+                far = TappedStream(server)
+                crew.start_soon(host_stream, self, far)
+                return PacedStream(client, far)
+
+            async with websocket_connector(dial=dial)(target) as transport:
+                yield transport
 
     # -- trading -------------------------------------------------------------------------------
 

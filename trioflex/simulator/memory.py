@@ -14,9 +14,12 @@ from typing import TypeAlias
 import attrs
 import trio
 
-from .. import RemoteProtocolError
+from .. import LocalProtocolError, RemoteProtocolError
 from .._shell.transport import Disconnected, Target, TransportStatistics
 from .line import Line
+
+RESERVED_CODES = frozenset({1004, 1005, 1006, 1015})
+"""Close codes that never stand in a Close frame (RFC 6455, 7.4.1)."""
 
 READ_SIZE = 65_536
 """Bytes one ``receive`` returns at most, as one read of a socket would."""
@@ -85,7 +88,8 @@ class MessageTransport:
         self._end: Exception | None = None
         self._closing = False
         self._sending = False
-        self.broken = False
+        self._broken = False
+        self._left = False
         self.inbox_bytes = 0
         self.wire: MessageWire | None = None
         self._pinged_at: float | None = None
@@ -98,6 +102,7 @@ class MessageTransport:
     async def receive(self) -> list[bytes]:
         """See :meth:`trioflex.Transport.receive`."""
         await trio.lowlevel.checkpoint()
+        self._check_not_left()
         while not self._inbox:
             if self._end is not None:
                 raise self._again(self._end)
@@ -120,9 +125,7 @@ class MessageTransport:
 
     async def send(self, messages: Sequence[str]) -> None:
         """See :meth:`trioflex.Transport.send`."""
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this transport")
-        wire = self._wire_or_raise(sending=bool(messages))
+        wire = self._wire_for_sending(messages)
         self._sending = True
         try:
             await trio.lowlevel.checkpoint()
@@ -133,7 +136,7 @@ class MessageTransport:
                 await wire.carry(item)
                 self._count_out(item)
         except BaseException:
-            self.broken = True
+            self._broken = True
             raise
         finally:
             self._sending = False
@@ -144,16 +147,18 @@ class MessageTransport:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """See :meth:`trioflex.Transport.close`."""
+        if not 1000 <= code <= 4999 or code in RESERVED_CODES:
+            raise LocalProtocolError(
+                f"close code {code} must not be sent: give one from 1000 to 4999 other than"
+                f" {', '.join(map(str, sorted(RESERVED_CODES)))}"
+            )
         if not self._closing:
             self._closing = True
             self._owe(_Close(code, reason))
 
     def abort(self) -> None:
         """See :meth:`trioflex.Transport.abort`."""
-        self.broken = True
-        if self._end is None:
-            self._end = Disconnected("The connection was given up.")
-        self._arrived.set()
+        self._broken = True
 
     def statistics(self) -> TransportStatistics:
         """See :meth:`trioflex.Transport.statistics`."""
@@ -178,22 +183,41 @@ class MessageTransport:
 
     async def leave(self) -> None:
         """Send what the closing handshake owes, if that is possible at all."""
-        if self.broken or self.wire is None or self.wire.gone:
+        if self._broken or self.wire is None or self.wire.gone:
             return
-        self.close()
-        with trio.move_on_after(self._target.close_timeout):
-            for item in self._owed:
-                await self.wire.carry(item)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._closing:
+            self._owed.append(_Close(1000, ""))
+        try:
+            with trio.move_on_after(self._target.close_timeout):
+                for item in self._owed:
+                    await self.wire.carry(item)
+        except Disconnected:
+            # Gone meanwhile: there is nobody left to be polite to.
+            return
 
-    def _wire_or_raise(self, *, sending: bool) -> MessageWire:
-        if self.wire is None or self.broken:
-            raise Disconnected("The connection was given up: nothing more is sent.")
+    def left(self) -> None:
+        """End the use of the transport, whatever state it is in."""
+        self._left = True
+        if self.wire is not None:
+            self.wire.left("cut off by the client")
+
+    def _check_not_left(self) -> None:
+        if self._left:
+            raise trio.ClosedResourceError("the connection was left")
+
+    def _wire_for_sending(self, messages: Sequence[str]) -> MessageWire:
+        self._check_not_left()
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this connection")
+        if self.wire is None or self._broken:
+            raise Disconnected("Nothing can be sent: the connection was given up.")
+        if self._end is not None:
+            raise Disconnected(f"Nothing can be sent: {self._end}")
         if self.wire.gone:
-            raise Disconnected("The connection was lost.")
-        if (sending or not self._owed) and isinstance(self._end, Disconnected):
-            raise self._again(self._end)
-        if sending and self._closing:
-            raise Disconnected("A Close frame has been sent: no message may follow it.")
+            raise Disconnected("Nothing can be sent: the connection was lost.")
+        if self._closing and (messages or _Close not in map(type, self._owed)):
+            raise Disconnected("Nothing can be sent: the WebSocket is being closed.")
         return self.wire
 
     def _owe(self, item: _Outgoing) -> None:
@@ -202,6 +226,12 @@ class MessageTransport:
             return
         self._owed.append(item)
         self.notify()
+
+    def _owe_last(self, code: int) -> None:
+        """Owe a Close that is written on leaving: the connection is over for its user."""
+        if not self._closing:
+            self._closing = True
+            self._owed.append(_Close(code, ""))
 
     def _count_out(self, item: _Outgoing) -> None:
         if isinstance(item, str):
@@ -219,7 +249,7 @@ class MessageTransport:
                 f" {self._target.max_message_bytes} bytes (max_message_bytes).",
                 close_code=1009,
             )
-            self.close(1009)
+            self._owe_last(1009)
             raise self._again(self._end)
         self._messages_in += 1
         self._bytes_in += _framed(len(data), masked=False)
@@ -245,9 +275,7 @@ class MessageTransport:
                     reason=reason,
                     clean=True,
                 )
-                if not self._closing:
-                    self._closing = True
-                    self._owe(_Close(code, ""))
+                self._owe_last(code)
             case _End(why=why):
                 self._end = Disconnected(why)
             case _Binary(data=data):
@@ -255,7 +283,7 @@ class MessageTransport:
                     f"A binary message of {len(data)} bytes: venues send text only.",
                     close_code=1003,
                 )
-                self.close(1003)
+                self._owe_last(1003)
 
     @staticmethod
     def _again(end: Exception) -> Exception:

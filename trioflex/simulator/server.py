@@ -126,7 +126,9 @@ class StreamWire:
     def faults_changed(self) -> None:
         """Open or close the taps."""
         if self.line is not None:
-            self._stream.open_taps(reading=self.line.reading, writing=self.line.writing)
+            self._stream.open_taps(
+                reading=self.line.reading, writing=self.line.writing, room=self.line.room
+            )
 
     async def keep_sending(self, websocket: trio_websocket.WebSocketConnection) -> None:
         """Write what is queued, in order, until the connection is over."""
@@ -200,31 +202,33 @@ async def host_stream(exchange: SimulatedExchange, stream: trio.abc.Stream) -> N
 
     Args:
         exchange: the exchange that the client reaches.
-        stream: a fresh connection; closed in any case.
+        stream: a fresh connection, before TLS and upgrade; closed in any case.
 
     Cancellation: the connection is dropped.
     """
+    tapped = stream if isinstance(stream, TappedStream) else TappedStream(stream)
     try:
         request: bytes | None = None
         with trio.move_on_after(UPGRADE_TIMEOUT):
-            if isinstance(stream, trio.SSLStream):
-                await stream.do_handshake()
-            request = await _read_request(stream)
+            await tapped.do_handshake()
+            request = await _read_request(tapped)
         if request is None:
             raise BadUpgrade(408, "The request did not arrive in time.")
-        if await _admit(exchange, stream):
-            await _host_websocket(exchange, TappedStream(stream, request))
+        if await _admit(exchange, tapped):
+            tapped.push_back(request)
+            await _host_websocket(exchange, tapped)
     except BadUpgrade as bad:
         exchange.note_refused()
         _log.info("a request was refused with HTTP status %d: %s", bad.status, bad)
-        await _answer(stream, refusal(bad.status, f"{bad}\n", bad.headers))
+        await _answer(tapped, refusal(bad.status, f"{bad}\n", bad.headers))
     except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
         _log.info("a client went before its request was complete: %r", gone.__cause__ or gone)
     finally:
-        await trio.aclose_forcefully(stream)
+        tapped.keep_open = False
+        await trio.aclose_forcefully(tapped)
 
 
-async def _read_request(stream: trio.abc.Stream) -> bytes:
+async def _read_request(stream: TappedStream) -> bytes:
     """Return the checked head of a request and whatever came with it."""
     received = b""
     while b"\r\n\r\n" not in received:
@@ -241,7 +245,7 @@ async def _read_request(stream: trio.abc.Stream) -> bytes:
     return received
 
 
-async def _admit(exchange: SimulatedExchange, stream: trio.abc.Stream) -> bool:
+async def _admit(exchange: SimulatedExchange, stream: TappedStream) -> bool:
     """Return whether the script lets a new connection in; deal with it if not."""
     take, number = exchange.faults.take, exchange.next_connection
     if take(HangUpgrade, number) is not None or exchange.faults.holding(Dark, number) is not None:
@@ -313,22 +317,22 @@ async def _ping(websocket: trio_websocket.WebSocketConnection) -> None:
         return
 
 
-async def _answer(stream: trio.abc.Stream, answer: bytes) -> None:
+async def _answer(stream: TappedStream, answer: bytes) -> None:
     """Send the last bytes of a connection so that the client has a chance to read them."""
     with trio.move_on_after(CLOSE_TIMEOUT):
         try:
             await stream.send_all(answer)
-            if isinstance(stream, trio.abc.HalfCloseableStream):
-                await stream.send_eof()
+            if stream.encrypted:
+                await stream.aclose()
+            else:
+                await stream.half_close()
                 # Closing with unread bytes would send RST, which may overtake the answer.
                 await _drain(stream)
-            else:
-                await stream.aclose()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
 
-async def _drain(stream: trio.abc.Stream) -> None:
+async def _drain(stream: TappedStream) -> None:
     """Read and forget, until the client has gone."""
     try:
         while await stream.receive_some(MAX_HEAD):
@@ -385,7 +389,10 @@ async def open_server(
         nonlocal open_streams
         if open_streams >= max_connections:
             exchange.note_refused()
-            await _answer(stream, refusal(503, f"{max_connections} connections are enough.\n"))
+            # Without TLS even where it is due: not one connection more is to be worked for.
+            await _answer(
+                TappedStream(stream), refusal(503, f"{max_connections} connections are enough.\n")
+            )
             await trio.aclose_forcefully(stream)
             return
         open_streams += 1

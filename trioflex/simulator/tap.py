@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 from collections.abc import Callable
@@ -21,53 +22,72 @@ class TappedStream(trio.abc.Stream):
 
     Args:
         stream: what it taps.
-        read_before: bytes that were read off the stream already.
     """
 
-    def __init__(self, stream: trio.abc.Stream, read_before: bytes = b"") -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self.keep_open = False
         """While true, closing does nothing: a peer that keeps TCP after the closing handshake."""
         self.ended = trio.Event()
         """Set when no more bytes will ever be read."""
         self.touched: Callable[[], None] = _ignore
         """Called when bytes have passed."""
+        self.bytes_read = 0
+        """Bytes that came through."""
+        self.room: float = math.inf
+        """Bytes that may lie unread before a :class:`PacedStream` waits."""
+        self.changed = trio.Event()
+        """Set, and replaced, when any of this has changed."""
         self._stream = stream
-        self._read_before = read_before
+        self._pushed_back = b""
         self._reading = self._writing = True
-        self._changed = trio.Event()
         self._sending = trio.Lock()
 
-    def open_taps(self, *, reading: bool, writing: bool) -> None:
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken on it."""
+        return isinstance(self._stream, trio.SSLStream)
+
+    async def do_handshake(self) -> None:
+        """Do the TLS handshake, if there is one to do."""
+        if isinstance(self._stream, trio.SSLStream):
+            await self._stream.do_handshake()
+
+    def push_back(self, data: bytes) -> None:
+        """Let bytes that were read be read again."""
+        self._pushed_back = data
+
+    def open_taps(self, *, reading: bool, writing: bool, room: float) -> None:
         """Let bytes pass in each direction, or not."""
-        self._reading, self._writing = reading, writing
-        self._changed.set()
-        self._changed = trio.Event()
+        self._reading, self._writing, self.room = reading, writing, room
+        self._note_change()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """See :meth:`trio.abc.ReceiveStream.receive_some`."""
-        if self._read_before:
+        if self._pushed_back:
             await trio.lowlevel.checkpoint()
-            data, self._read_before = self._read_before, b""
+            data, self._pushed_back = self._pushed_back, b""
             return data
         try:
             data = bytes(await self._stream.receive_some(max_bytes))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.ended.set()
+            self._note_end()
             raise
         # Checked after the read, too: the tap may have been closed while this waited for bytes.
         while not self._reading:
-            await self._changed.wait()
+            await self.changed.wait()
         if data:
+            self.bytes_read += len(data)
+            self._note_change()
             self.touched()
         else:
-            self.ended.set()
+            self._note_end()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See :meth:`trio.abc.SendStream.send_all`."""
         async with self._sending:
             while not self._writing:
-                await self._changed.wait()
+                await self.changed.wait()
             await self._stream.send_all(data)
             self.touched()
 
@@ -92,14 +112,57 @@ class TappedStream(trio.abc.Stream):
         """See :meth:`trio.abc.AsyncResource.aclose`."""
         if self.keep_open:
             await trio.lowlevel.checkpoint()
-        else:
-            try:
-                await self._stream.aclose()
-            finally:
-                self.ended.set()
+            return
+        try:
+            await self._stream.aclose()
+        finally:
+            self._note_end()
 
     def _bottom(self) -> trio.abc.Stream:
         stream = self._stream
         while isinstance(stream, trio.SSLStream):
             stream = stream.transport_stream
         return stream
+
+    def _note_end(self) -> None:
+        self.ended.set()
+        self._note_change()
+
+    def _note_change(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+
+class PacedStream(trio.abc.Stream):
+    """A client's end in memory whose writes wait as over a network: while too much is unread.
+
+    Args:
+        stream: the client's end of a pair in memory, where writing never waits.
+        far: the other end.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, far: TappedStream) -> None:
+        self._stream = stream
+        self._far = far
+        self._bytes_sent = 0
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """See :meth:`trio.abc.ReceiveStream.receive_some`."""
+        return bytes(await self._stream.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """See :meth:`trio.abc.SendStream.send_all`."""
+        await self._stream.send_all(data)
+        self._bytes_sent += len(data)
+        while self._bytes_sent - self._far.bytes_read > self._far.room:
+            if self._far.ended.is_set():
+                raise trio.BrokenResourceError("the far side has closed the connection")
+            await self._far.changed.wait()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """See :meth:`trio.abc.SendStream.wait_send_all_might_not_block`."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """See :meth:`trio.abc.AsyncResource.aclose`."""
+        await self._stream.aclose()
