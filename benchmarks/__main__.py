@@ -35,6 +35,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="only prove that it runs")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal is missed")
     parser.add_argument("--list", action="store_true", help="name the cases and leave")
+    parser.add_argument("--profile", metavar="CLIENT", help="show where it spends the first case")
     parser.add_argument("--json", type=Path, help="default: benchmarks/results/latest.json")
     parser.add_argument("--svg", type=Path, help="default: benchmarks/results/latest.svg")
     return parser.parse_args()
@@ -71,6 +72,9 @@ def main() -> int:
         quick=options.quick,
         tell=tell,
     )
+    if options.profile:
+        print(runner.profile(options.profile))
+        return 0
     runner.run(1 if options.quick else options.rounds, options.limit)
 
     caption = f"{about['machine']}, {about['python']}, {about['when']}, {runner.rounds} rounds"

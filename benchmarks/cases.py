@@ -7,6 +7,9 @@ import attrs
 OURS = "trioflex"
 BATCHES = "trioflex batches"
 TRANSPORT = "trioflex transport"
+BOOK = "trioflex book"
+FLOOR = "no parsing"
+PARTS = "its parts"
 REFERENCES = ("trio-websocket", "websockets", "aiohttp", "picows")
 
 
@@ -112,6 +115,7 @@ CASES: tuple[Case, ...] = (
             measurement="book",
             figure=STEP,
             size=n,
+            ours=BOOK,
         )
         for n in (10, 1000, 10_000)
     ),
@@ -229,7 +233,7 @@ GOALS: tuple[Goal, ...] = (
         at_most=1.5,
     ),
     *(
-        Goal(text=f"{case}: at most 1 µs", case=case, at_most=1.0)
+        Goal(text=f"{case}: at most 1 µs", case=case, client=BOOK, at_most=1.0)
         for case in ("book-10", "book-1000", "book-10000")
     ),
     Goal(
@@ -247,7 +251,7 @@ GOALS: tuple[Goal, ...] = (
     Goal(
         text="ready: at most 2 ms above TCP, upgrade and signature",
         case="ready",
-        beside=("ready", "its parts"),
+        beside=("ready", PARTS),
         minus=True,
         at_most=2.0,
     ),

@@ -11,15 +11,18 @@ import sys
 import traceback
 
 from .machine import pin
-from .measure import Client, Job, Loop
+from .measure import PROFILE, Client, Job, Loop
+from .sampler import Sampler
 
 
 def clients() -> dict[str, type[Client]]:
     """Return every client by name, ours first."""
+    from .parts import Book, Floor, Parts
     from .peers import PEERS
     from .product import PRODUCT
 
-    return {client.name: client for client in (*PRODUCT, *PEERS)}
+    found: tuple[type[Client], ...] = (*PRODUCT, Book, *PEERS, Floor, Parts)
+    return {client.name: client for client in found}
 
 
 def missing(client: type[Client]) -> list[str]:
@@ -37,7 +40,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--trust", help="PEM file with the server's certificate")
     parser.add_argument("--core", type=int, help="the core to stay on")
+    parser.add_argument("--profile", action="store_true", help="say where the time goes")
     options = parser.parse_args()
+    if options.profile:
+        PROFILE.sampler = Sampler()
     pin(options.core)
     context = ssl.create_default_context(cafile=options.trust) if options.trust else None
     job = Job(url=options.url, context=context, seconds=options.seconds, size=options.size)
@@ -49,6 +55,8 @@ def main() -> None:
         except Exception as failure:  # told to the parent, whatever it is
             traceback.print_exc()
             result = {"failure": f"{type(failure).__name__}: {failure}"}
+        if PROFILE.sampler is not None and "cpu_us" in result:
+            print(PROFILE.sampler.table(float(str(result["cpu_us"])), "CPU µs"))
         print(json.dumps(result), flush=True)
         sys.stderr.flush()
         os._exit(0)

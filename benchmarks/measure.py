@@ -15,6 +15,7 @@ import trio
 
 from . import wire
 from .machine import resident
+from .sampler import Sampler
 
 Figures = dict[str, float]
 
@@ -140,16 +141,37 @@ class UvLoop:
             runner.run(program())
 
 
+class Profile:
+    """Starts and stops a sampler round what is measured, if there is one."""
+
+    sampler: Sampler | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        if self.sampler is not None:
+            self.sampler.start()
+
+    def stop(self) -> None:
+        """End."""
+        if self.sampler is not None:
+            self.sampler.stop()
+
+
+PROFILE = Profile()
+
+
 # -- measurements ------------------------------------------------------------------------------
 
 
 async def sample(loop: Loop, counts: list[int], seconds: float) -> Figures:
     """Return the rate at which ``counts`` grow, and the processor's time for one."""
     await loop.sleep(seconds * WARM_UP)
+    PROFILE.start()
     count, clock, spent = sum(counts), time.perf_counter(), time.process_time()
     await loop.sleep(seconds)
     done = sum(counts) - count
     clock, spent = time.perf_counter() - clock, time.process_time() - spent
+    PROFILE.stop()
     if not done:
         raise Unfit("Nothing arrived.")
     return {"rate": done / clock, "cpu_us": spent / done * 1e6, "load": spent / clock}
@@ -192,12 +214,14 @@ async def round_trips(turn: Callable[[], Awaitable[None]], seconds: float) -> Fi
     start = clock()
     while clock() - start < seconds * WARM_UP:
         await turn()
+    PROFILE.start()
     start, spent = clock(), time.process_time()
     while clock() - start < seconds:
         before = clock()
         await turn()
         times.append(clock() - before)
     spent = (time.process_time() - spent) / len(times)
+    PROFILE.stop()
     return {
         "p50_us": percentile(times, 0.5) * 1e6,
         "p99_us": percentile(times, 0.99) * 1e6,
@@ -218,6 +242,8 @@ class Client(abc.ABC):
     loop_type: ClassVar[type[TrioLoop | UvLoop]]
     modules: ClassVar[tuple[str, ...]]
     """What must be installed."""
+    quiet: ClassVar[str] = "/echo"
+    """Where nothing comes unless one asks."""
     cases: ClassVar[tuple[str, ...]] = ("receive", "dispatch", "echo", "memory", "ready")
     """The measurements it takes part in: names of its own coroutine methods."""
 
@@ -253,13 +279,17 @@ class Client(abc.ABC):
 
         await self.send(connection, "go")
         self.loop.spawn(take)
-        return await sample(self.loop, counts, job.seconds)
+        return await self.sample(counts, job)
 
     async def dispatch(self, job: Job) -> Figures:
         """Take market data, decode it and hand each message to its channel's task."""
         channels = wire.streams(job.size)
         await check_delivery(self.loop, await self.route(job, channels, once=True), channels)
-        return await sample(self.loop, await self.route(job, channels, once=False), job.seconds)
+        return await self.sample(await self.route(job, channels, once=False), job)
+
+    async def sample(self, counts: list[int], job: Job) -> Figures:
+        """Measure how fast messages are taken."""
+        return await sample(self.loop, counts, job.seconds)
 
     async def route(self, job: Job, channels: list[wire.Stream], *, once: bool) -> list[int]:
         """Start delivery to one task a channel; return the messages that each has taken."""
@@ -296,11 +326,11 @@ class Client(abc.ABC):
         return await round_trips(turn, job.seconds)
 
     async def memory(self, job: Job) -> Figures:
-        """Keep connections open; the first one has paid for what they share."""
-        kept = [await self.connect(job, "/echo")]
+        """Keep connections open; as many before them have used up what memory lay about."""
+        kept = [await self.connect(job, self.quiet) for _ in range(job.size)]
         gc.collect()
         before = resident()
-        kept += [await self.connect(job, "/echo") for _ in range(job.size)]
+        kept += [await self.connect(job, self.quiet) for _ in range(job.size)]
         gc.collect()
         return {"kib": (resident() - before) / job.size / 1024}
 
@@ -309,6 +339,6 @@ class Client(abc.ABC):
         times = []
         for _ in range(1 + job.size):
             before = time.perf_counter()
-            await self.connect(job, "/echo")
+            await self.connect(job, self.quiet)
             times.append(time.perf_counter() - before)
         return {"ms": percentile(times[1:], 0.5) * 1e3}

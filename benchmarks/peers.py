@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -181,54 +180,4 @@ class Picows(Client):
         }
 
 
-class Floor(Client):
-    """Nobody's client: bytes out of a blocking socket, unseen. What the server can send."""
-
-    name = "no parsing"
-    loop_type = TrioLoop
-    modules = ()
-    cases = ("receive",)
-
-    async def connect(self, job: Job, path: str) -> Any:
-        url = urlsplit(job.url)
-        sock = socket.create_connection((url.hostname, url.port))
-        if job.context is not None:
-            sock = job.context.wrap_socket(sock, server_hostname=url.hostname)
-        # The key of RFC 6455, section 1.3: nobody looks at the answer.
-        sock.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += sock.recv(1)
-        return sock
-
-    def receiver(self, connection: Any) -> Receive:
-        raise NotImplementedError("The floor knows no messages.")
-
-    async def send(self, connection: Any, text: str) -> None:
-        data = text.encode()
-        connection.sendall(bytes((0x81, 0x80 | len(data), 0, 0, 0, 0)) + data)
-
-    async def receive(self, job: Job) -> Figures:
-        sock = await self.connect(job, f"/flood?size={job.size}")
-        await self.send(sock, "go")
-        size, into, buffer = len(wire.frame(b"x" * job.size)), sock.recv_into, bytearray(1 << 18)
-
-        def take(seconds: float) -> tuple[int, float]:
-            start, got = time.perf_counter(), 0
-            while (spent := time.perf_counter() - start) < seconds:
-                got += into(buffer)
-            return got, spent
-
-        take(job.seconds * WARM_UP)
-        cpu = time.process_time()
-        got, spent = take(job.seconds)
-        cpu = time.process_time() - cpu
-        count = got / size
-        return {"rate": count / spent, "cpu_us": cpu / count * 1e6, "load": cpu / spent}
-
-
-PEERS: tuple[type[Client], ...] = (TrioWebsocket, Websockets, Aiohttp, Picows, Floor)
+PEERS: tuple[type[Client], ...] = (TrioWebsocket, Websockets, Aiohttp, Picows)

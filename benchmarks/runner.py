@@ -119,6 +119,21 @@ class Runner:
                     self.tell(f"no time for another round within {limit:.0f} s")
                     break
 
+    def profile(self, name: str) -> str:
+        """Run one client in the first case, and return where its time went."""
+        server_core, client_core = machine.cores()
+        with load_server(server_core) as server:
+            command = self._command(self.cases[0], name, server, client_core)
+            done = subprocess.run(
+                [*command, "--profile"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=RUN_LIMIT,
+                check=False,
+            )
+        return done.stdout + done.stderr
+
     def _skip_missing(self) -> None:
         for name, client in clients().items():
             lacking = missing(client)
@@ -134,7 +149,7 @@ class Runner:
             random.shuffle(names)
             for name in names:
                 try:
-                    figures = self._measure(case, name, server, core)
+                    figures = execute(self._command(case, name, server, core))
                 except MeasurementFailed as failure:
                     self.failed[case.name, name] = str(failure)
                     self.tell(f"{case.name}: {name} failed: {failure}")
@@ -154,20 +169,22 @@ class Runner:
             names = [name for name in names if name.startswith(OURS)]
         return [name for name in names if self.only is None or name in self.only]
 
-    def _measure(self, case: Case, name: str, server: Server, core: int | None) -> Figures:
+    @staticmethod
+    def _importing(name: str, core: int | None) -> list[str]:
+        command = [sys.executable, "-c", IMPORT, IMPORTS[name]]
+        return command if core is None else [*command, str(core)]
+
+    def _command(self, case: Case, name: str, server: Server, core: int | None) -> list[str]:
         if case.measurement == "import":
-            command = [sys.executable, "-c", IMPORT, IMPORTS[name]]
-            if core is not None:
-                command.append(str(core))
-        else:
-            command = [sys.executable, "-m", "benchmarks.client", name, case.measurement,
-                       server.url(case.tls), "--size", str(case.size),
-                       "--seconds", str(self.seconds)]  # fmt: skip
-            if case.tls:
-                command += ["--trust", str(server.certificate)]
-            if core is not None:
-                command += ["--core", str(core)]
-        return execute(command)
+            return self._importing(name, core)
+        command = [sys.executable, "-m", "benchmarks.client", name, case.measurement,
+                   server.url(case.tls), "--size", str(case.size),
+                   "--seconds", str(self.seconds)]  # fmt: skip
+        if case.tls:
+            command += ["--trust", str(server.certificate)]
+        if core is not None:
+            command += ["--core", str(core)]
+        return command
 
 
 class MeasurementFailed(Exception):

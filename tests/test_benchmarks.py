@@ -1,0 +1,85 @@
+"""What the benchmark promises of itself; that it runs at all is for ``.ci/run`` to show."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import cases, chart, report, server, wire
+
+
+@pytest.mark.parametrize("count", [1, 10, 100])
+def test_market_data_has_the_promised_mixture(count):
+    """49 % of about 209 bytes, 49 % of about 150, 2 % of about 4 KB; every channel gets some."""
+    channels = wire.streams(count)
+    payloads = wire.traffic(channels)
+    places = wire.routes(channels)
+
+    large = [p for p in payloads if len(p) > 4000]
+    busy = Counter()
+    for payload in payloads:
+        notice = json.loads(payload)
+        busy[places[notice["notice"], notice["base"], notice["counter"]]] += 1
+
+    assert 0.02 == round(len(large) / len(payloads), 3)
+    rest = sum(len(p) for p in payloads if len(p) < 4000) / (len(payloads) - len(large))
+    assert 180 == pytest.approx(rest, abs=5)
+    assert count == len(busy)
+
+
+def test_every_order_opened_in_a_round_is_closed_in_it():
+    """A client that keeps books may be sent the same round for ever."""
+    opened, closed = set(), set()
+    for payload in wire.traffic(wire.streams(10)):
+        notice = json.loads(payload)
+        if notice["notice"] == "OrderOpened":
+            opened.add(notice["id"])
+        elif notice["notice"] == "OrderClosed" and "history" not in notice:
+            closed.add(notice["id"])
+
+    assert opened
+    assert opened == closed
+
+
+def test_the_server_answers_what_a_session_asks():
+    """Replies carry the tag of their command; post-only orders are left unanswered."""
+    login = json.loads(server.reply(b'{"tag":7,"method":"Authenticate","user_id":1}'))
+    book = json.loads(server.reply(b'{"tag": 8, "method": "WatchOrders", "watch": true}'))
+
+    assert {"tag": 7, "error_code": 0} == login
+    assert {"tag": 8, "error_code": 0, "orders": []} == book
+    assert server.reply(b'{"tag":9,"method":"PlaceOrder","post_only":true}') is None
+
+
+def test_quotients_are_taken_within_a_round_and_judged_by_their_median():
+    """A slow round is slow for both; and what was not measured is not met."""
+    names = ("dispatch-10", cases.OURS), ("dispatch-10", "picows")
+    results = {
+        "dispatch-10": {
+            cases.OURS: [{"rate": 90.0}, {"rate": 19.0}, {"rate": 88.0}],
+            "picows": [{"rate": 100.0}, {"rate": 20.0}, {"rate": 100.0}],
+        }
+    }
+
+    spread = report.beside(results, (*names[0], "rate"), (*names[1], "rate"))
+    dispatch = [case for case in cases.CASES if case.name == "dispatch-10"]
+    judged = {goal.text: met for goal, _, met in report.judged(results, dispatch)}
+
+    assert report.Spread(0.88, 0.9, 0.95) == spread
+    assert {
+        "dispatch-10: 25 times trio-websocket": False,
+        "dispatch-10: 0.9 of picows": True,
+    } == judged
+
+
+def test_the_chart_is_well_formed_and_names_everybody():
+    """Names of clients and cases stand in the picture, whatever characters they hold."""
+    results = {"echo": {cases.TRANSPORT: [{"p50_us": 30.0}], "a & b": [{"p50_us": 60.0}]}}
+
+    picture = ET.fromstring(chart.svg(results, list(cases.CASES), "1 < 2"))
+
+    texts = {element.text for element in picture.iter() if element.text}
+    assert {cases.TRANSPORT, "a & b", "60.0  (0.50 times)"} <= texts
