@@ -368,9 +368,9 @@ class Peer:
                 if price <= 0:
                     return [json.dumps({"id": key, "error": "broke"})]
                 self.model.orders[name] = order = len(self.model.orders) + 1
-                self.link.send(
-                    json.dumps({"channel": "orders", "value": {"name": name, "order": order}})
-                )
+                notice = {"channel": "orders", "value": {"name": name, "order": order}}
+                if not self.model.quiet:
+                    self.link.send(json.dumps(notice))
                 return [json.dumps({"id": key, "result": order})]
             case {"op": "getorders"}:
                 return [json.dumps({"id": key, "result": list(self.model.orders)})]
@@ -403,6 +403,8 @@ class Model:
         self.levels: dict[int, int] = {100: 1, 101: 2}
         self.orders: dict[str, int] = {}
         self.peers: list[Peer] = []
+        self.quiet = False
+        """Orders are not announced to their owner."""
 
     def connect(self, link: Any) -> Peer:
         peer = Peer(self, link)

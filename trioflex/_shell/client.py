@@ -21,7 +21,7 @@ from .core import Core, Frame, Tap, Unmatched
 from .observer import ClientStatistics
 from .receiver import DEFAULT_BUFFER, Receiver
 from .supervisor import Supervisor
-from .ticket import Ticket
+from .ticket import Ticket, TicketState
 
 logger = logging.getLogger("trioflex")
 
@@ -92,13 +92,18 @@ class Client:
         """
         await trio.lowlevel.checkpoint()
         connection = self._usable(request)
-        while connection.full:
-            await connection.room.park()
-            connection.reserved = max(0, connection.reserved - 1)
-            if self._usable(request) is connection and connection.over is None:
-                break
-            connection = self._usable(request)
-        return self._submit(connection, request, send_within)
+        if not connection.full:
+            return self._submit(connection, request, send_within)
+        ticket = Ticket(request, connection.withdraw)
+        expires = trio.current_time() + send_within
+        with trio.move_on_at(expires):
+            await connection.stand_in_line(ticket, expires)
+            if ticket.state is not TicketState.NOT_SENT:
+                return ticket
+        if ticket.state is TicketState.QUEUED:
+            ticket._not_sent("the queue was full for longer than send_within")
+        ticket._result()  # raises NotSent
+        return ticket
 
     @property
     def unsettled(self) -> list[Ticket[Any]]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -104,10 +104,7 @@ class Connection:
         self.account: str | None = None
         self.outbox: Outbox[Outgoing] = Outbox(core.rates)
         self.correlator: Correlator[Owner] = Correlator(core.venue.correlation)
-        self.room = trio.lowlevel.ParkingLot()
-        """Tasks that wait for room in the queue."""
-        self.reserved = 0
-        """Places in the queue that belong to tasks just woken."""
+        self._line: OrderedDict[Ticket[Any], tuple[trio.lowlevel.Task, float]] = OrderedDict()
         self.goodbye: Goodbye | None = None
         self.renewed = False
         """It was ended to be replaced at once."""
@@ -186,8 +183,8 @@ class Connection:
         for owner in self.correlator.drain():
             if isinstance(owner, Ticket) and owner.state is TicketState.SENT:
                 self._silence(owner, why, cause)
+        self._clear_line(why, cause)
         self.core.registry.lost(trio.current_time())
-        self.room.unpark_all()
         if self._nursery is not None:
             self._nursery.cancel()
 
@@ -212,9 +209,9 @@ class Connection:
         for item in queued:
             if isinstance(item.owner, Ticket):
                 item.owner._not_sent(loss.message)
+        self._clear_line(loss.message, None)
         for transmit in self.session.close():
             self.outbox.transmit(transmit.frame)
-        self.room.unpark_all()
         self.scope.deadline = min(self.scope.deadline, trio.current_time() + timeout)
         self._closed_by_us = loss
         self.wake()
@@ -360,7 +357,24 @@ class Connection:
     @property
     def full(self) -> bool:
         """The queue has no room for a newcomer."""
-        return self.outbox.queued + self.reserved >= QUEUE or bool(self.room)
+        return self.outbox.queued >= QUEUE or bool(self._line)
+
+    async def stand_in_line(self, ticket: Ticket[Any], expires: float) -> None:
+        """Wait until the ticket is queued, in the order of asking, or cannot be any more.
+
+        The ticket moves from the line to the queue by the hand that makes the room: were the
+        waiting tasks woken to do it themselves, Trio would run them in any order.
+
+        Cancellation: the ticket leaves the line.
+        """
+        task = trio.lowlevel.current_task()
+        self._line[ticket] = (task, expires)
+
+        def leave(_: object) -> trio.lowlevel.Abort:
+            del self._line[ticket]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(leave)
 
     def submit(self, ticket: Ticket[Any], expires: float) -> None:
         """Queue a ticket; there is room."""
@@ -504,9 +518,16 @@ class Connection:
                 self._replayed.set()
 
     def _make_room(self) -> None:
-        if self.room and self.outbox.queued + self.reserved < QUEUE:
-            self.reserved += 1
-            self.room.unpark()
+        while self._line and self.outbox.queued < QUEUE:
+            ticket, (task, expires) = self._line.popitem(last=False)
+            self.submit(ticket, expires)
+            trio.lowlevel.reschedule(task)
+
+    def _clear_line(self, why: str, cause: BaseException | None) -> None:
+        while self._line:
+            ticket, (task, _) = self._line.popitem(last=False)
+            ticket._not_sent(why, cause)
+            trio.lowlevel.reschedule(task)
 
     # -- inwards: synchronous, no await --------------------------------------------------------
 
