@@ -111,7 +111,7 @@ class MessageTransport:
         messages: list[bytes] = []
         size = 0
         while self._inbox and size < READ_SIZE:
-            if messages and isinstance(self._inbox[0], _Binary | _Close | _End):
+            if messages and self._is_last(self._inbox[0]):
                 break
             item = self._inbox.popleft()
             if isinstance(item, _Text):
@@ -241,6 +241,12 @@ class MessageTransport:
         self._bytes_out += _framed(0, masked=True)
         if isinstance(item, _Ping):
             self._pings += 1
+
+    def _is_last(self, item: _Incoming) -> bool:
+        """Return whether nothing is received after it; what came before is handed over first."""
+        if isinstance(item, _Text):
+            return len(item.data) > self._target.max_message_bytes
+        return isinstance(item, _Binary | _Close | _End)
 
     def _text(self, data: bytes) -> bytes:
         if len(data) > self._target.max_message_bytes:
