@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from .cases import Case
+from .cases import FLOOR, Case
 from .report import Spread, beside, number, rows
 from .runner import Results
 
-WIDTH, PANEL, NAME, VALUE = 940, 460, 128, 118
+WIDTH, PANEL, NAME, VALUE = 940, 456, 124, 150
 """Pixels: the picture, a panel of it, and in a panel the room for names and for figures."""
 
 BAR, GAP, HEAD = 18, 6, 34
@@ -20,6 +20,11 @@ OURS, THEIRS, INK, FAINT = "#0b7a75", "#9aa5b1", "#1f2933", "#616e7c"
 
 def svg(results: Results, cases: list[Case], caption: str) -> str:
     """Return the chart of the cases in which at least two clients took part."""
+    caption += "; in brackets: trioflex divided by it"
+    results = {
+        case: {client: rounds for client, rounds in clients.items() if client != FLOOR}
+        for case, clients in results.items()
+    }
     shown = [case for case in cases if len(results.get(case.name, {})) > 1]
     tops, columns = [], [40, 40]
     for case in shown:
@@ -60,7 +65,7 @@ def _panel(results: Results, case: Case, left: int, top: int) -> Iterator[str]:
         )
         label = number(value.median)
         if ratio is not None and client != case.ours:
-            label += f"  ({number(ratio.median)} times)"
+            label += f"  ({number(ratio.median)})"
         x = left + NAME + value.high * room / longest + 6
         yield f'<text x="{x:.0f}" y="{y + 13}" fill="{INK}">{escape(label)}</text>'
 

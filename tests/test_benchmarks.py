@@ -82,4 +82,4 @@ def test_the_chart_is_well_formed_and_names_everybody():
     picture = ET.fromstring(chart.svg(results, list(cases.CASES), "1 < 2"))
 
     texts = {element.text for element in picture.iter() if element.text}
-    assert {cases.TRANSPORT, "a & b", "60.0  (0.50 times)"} <= texts
+    assert {cases.TRANSPORT, "a & b", "60.0  (0.50)"} <= texts
