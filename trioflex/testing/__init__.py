@@ -1,1 +1,16 @@
 """What tests of trading programs need: simulated venues, a memory connector, fixtures."""
+
+from __future__ import annotations
+
+from .memory import memory_connector as memory_connector
+from .peer import (
+    RawFrame as RawFrame,
+    ScriptedPeer as ScriptedPeer,
+    encode_raw_frame as encode_raw_frame,
+)
+from .sweep import (
+    SweepFault as SweepFault,
+    SweepReport as SweepReport,
+    Verdict as Verdict,
+    cancellation_sweep as cancellation_sweep,
+)

@@ -115,7 +115,7 @@ class _Peer:
         except BaseException as exc:
             self.failure = exc
             if isinstance(exc, BaseExceptionGroup):
-                self.failure = exc.subgroup(lambda each: not isinstance(each, trio.Cancelled))
+                self.failure = exc.split(trio.Cancelled)[1]
             # Before the stream closes: the reason must reach the client ahead of its symptom.
             scope.cancel()
         finally:
