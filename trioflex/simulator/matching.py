@@ -179,7 +179,12 @@ class Matcher:
             worst = self._tariff.most(market.cost(quantity, price))
             bid_fee, ask_fee = self._tariff.fee(total), self._tariff.fee(total)
 
-        counter_before = buyer.available.get(counter, 0)
+        amounts = [
+            (account, asset, account.available.get(asset, 0))
+            for account in ((buyer,) if with_oneself else (buyer, seller))
+            for asset in (base, counter)
+        ]
+        spendable = amounts[1][2]
         if not bid.id:
             bid.quantity -= quantity
             ledger.move(buyer, counter, -total - bid_fee)
@@ -187,7 +192,7 @@ class Matcher:
             left = bid.reserved - total
             if with_oneself:
                 paid = 0
-            elif not self._fee_from_reservation and worst <= counter_before:
+            elif not self._fee_from_reservation and worst <= spendable:
                 paid = bid_fee
             else:
                 paid = 0
@@ -204,7 +209,6 @@ class Matcher:
             ledger.move(seller, base, 0, -quantity)
         else:
             ledger.move(seller, base, -quantity)
-        counter_moved = buyer.available[counter] != counter_before
         ledger.move(seller, counter, total - ask_fee)
         ledger.collect(counter, bid_fee + ask_fee)
 
@@ -234,15 +238,9 @@ class Matcher:
                 time,
             )
         )
-        self.tell_balance(buyer, base)
-        if with_oneself:
-            self.tell_balance(buyer, counter)
-        else:
-            if counter_moved:
-                self.tell_balance(buyer, counter)
-            if not ask.id:
-                self.tell_balance(seller, base)
-            self.tell_balance(seller, counter)
+        for account, asset, before in amounts:
+            if account.available.get(asset, 0) != before:
+                self.tell_balance(account, asset)
         for order in (ask, bid) if maker_is_ask else (bid, ask):
             if order.id and not order.quantity:
                 self.close(order, book)
