@@ -338,7 +338,8 @@ class Peer:
         self.model = model
         self.link = link
         self.user: str | None = None
-        self.challenge = f"challenge {len(model.peers)}"
+        model.connections += 1
+        self.challenge = f"challenge {model.connections}"
         self.channels: set[str] = set()
 
     def opened(self) -> None:
@@ -403,6 +404,7 @@ class Model:
         self.levels: dict[int, int] = {100: 1, 101: 2}
         self.orders: dict[str, int] = {}
         self.peers: list[Peer] = []
+        self.connections = 0
         self.quiet = False
         """Orders are not announced to their owner."""
 

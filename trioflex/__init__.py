@@ -28,6 +28,7 @@ from ._shell.transport import (
     TransportStatistics as TransportStatistics,
 )
 from ._shell.websocket import Dial as Dial, websocket_connector as websocket_connector
+from ._shell.websocket import websocket_connector as websocket_connector
 from ._vocabulary.errors import (
     AuthenticationDenied as AuthenticationDenied,
     AuthenticationTimeout as AuthenticationTimeout,

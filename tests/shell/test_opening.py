@@ -26,7 +26,7 @@ NEVER = Reconnect.never()
 
 
 async def test_a_block_that_ends_returns_after_a_goodbye(acme_client, exchange, autojump_clock):
-    """Leaving sends the venue's goodbye and closes the WebSocket, at once where the peer answers."""
+    """Leaving sends the venue's goodbye and closes the WebSocket, without waiting."""
     async with acme_client() as client:
         assert "joe" == client.account
 

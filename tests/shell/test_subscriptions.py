@@ -391,8 +391,7 @@ async def test_receivers_end_with_the_client(acme_client, exchange, model, autoj
 
         @nursery.start_soon
         async def outside():
-            async for item in receiver:
-                got.append(item)
+            got.extend([item async for item in receiver])
 
     assert [1] == got
     await stack.__aexit__(None, None, None)

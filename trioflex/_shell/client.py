@@ -67,7 +67,7 @@ class Client:
         lands in :attr:`unsettled`.
         """
         connection = self._usable(request)
-        if connection.full:
+        if connection.sender.full:
             ticket = await self.submit(request, send_within=send_within)
         else:
             ticket = self._submit(connection, request, send_within)
@@ -92,12 +92,12 @@ class Client:
         """
         await trio.lowlevel.checkpoint()
         connection = self._usable(request)
-        if not connection.full:
+        if not connection.sender.full:
             return self._submit(connection, request, send_within)
-        ticket = Ticket(request, connection.withdraw)
+        ticket = Ticket(request, connection.sender.withdraw)
         expires = trio.current_time() + send_within
         with trio.move_on_at(expires):
-            await connection.stand_in_line(ticket, expires)
+            await connection.sender.stand_in_line(ticket, expires)
             if ticket.state is not TicketState.NOT_SENT:
                 return ticket
         if ticket.state is TicketState.QUEUED:
@@ -270,8 +270,8 @@ class Client:
         return ClientStatistics(
             **attrs.asdict(counters),
             unrouted=core.registry.unrouted,
-            queued=0 if connection is None else connection.outbox.queued,
-            in_flight=0 if connection is None else connection.correlator.in_flight,
+            queued=0 if connection is None else connection.sender.queued,
+            in_flight=0 if connection is None else connection.sender.correlator.in_flight,
             unsettled=len(core.ledger),
             channels=len(core.registry.entries),
             receivers=sum(len(entry.members) for entry in core.registry.entries.values()),
@@ -301,8 +301,8 @@ class Client:
         return connection
 
     def _submit(self, connection: Connection, request: Request[R], send_within: float) -> Ticket[R]:
-        ticket = Ticket(request, connection.withdraw)
-        connection.submit(ticket, trio.current_time() + send_within)
+        ticket = Ticket(request, connection.sender.withdraw)
+        connection.sender.submit(ticket, trio.current_time() + send_within)
         return ticket
 
     def _named(self, name: str) -> Channel[Any]:
@@ -343,7 +343,7 @@ class Client:
 
     def _apply(self, effects: list[WireEffect]) -> None:
         if self._supervisor.connection is not None:
-            self._supervisor.connection.apply(effects)
+            self._supervisor.connection.sender.apply(effects)
 
     def _resubscribe(self, channel: Channel[Any]) -> None:
         registry = self._core.registry

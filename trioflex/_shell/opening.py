@@ -40,6 +40,7 @@ from .core import Core, Limits
 from .observer import Observer, Observers
 from .supervisor import Supervisor
 from .transport import Connector, Target
+from .websocket import websocket_connector
 
 
 @asynccontextmanager
@@ -112,7 +113,7 @@ async def open_client(
             )
             supervisor = Supervisor(
                 core,
-                _default_connector() if connector is None else connector,
+                websocket_connector() if connector is None else connector,
                 target,
                 credentials,
                 nursery.cancel_scope.cancel,
@@ -168,12 +169,6 @@ def find_venue(name: str) -> Venue:
             return venue
     names = ", ".join(sorted(entry.name for entry in known)) or "none"
     raise ValueError(f"no venue is named {name!r}; registered are: {names}")
-
-
-def _default_connector() -> Connector:
-    from .websocket import websocket_connector
-
-    return websocket_connector()
 
 
 def system_env() -> Env:
