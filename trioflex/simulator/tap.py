@@ -40,6 +40,7 @@ class TappedStream(trio.abc.Stream):
         self._stream = stream
         self._pushed_back = b""
         self._reading = self._writing = True
+        self._receiving = trio.Lock()
         self._sending = trio.Lock()
 
     @property
@@ -67,11 +68,13 @@ class TappedStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             data, self._pushed_back = self._pushed_back, b""
             return data
-        try:
-            data = bytes(await self._stream.receive_some(max_bytes))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._note_end()
-            raise
+        # Locked: whoever waits for the end of the stream may find trio-websocket still reading.
+        async with self._receiving:
+            try:
+                data = bytes(await self._stream.receive_some(max_bytes))
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._note_end()
+                raise
         # Checked after the read, too: the tap may have been closed while this waited for bytes.
         while not self._reading:
             await self.changed.wait()
