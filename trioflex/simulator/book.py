@@ -14,7 +14,7 @@ AccountId = Hashable
 """What an engine calls an account: a venue's user id, or a name for a participant of its own."""
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Market:
     """What is traded against what, and in which units."""
 
@@ -188,3 +188,26 @@ class Book:
         """Tell whether an order at a price would meet the other side at once."""
         best = self.side(bid=not bid).best_price()
         return best is not None and (price >= best if bid else price <= best)
+
+    def estimate(self, amount: int, *, bid: bool, by_total: bool) -> tuple[int, int]:
+        """Tell what a market order would trade.
+
+        Args:
+            amount: its size, positive.
+            bid: whether it buys.
+            by_total: whether the size is in counter units instead of base units.
+
+        Returns:
+            Base units, and counter units rounded to the nearest: an estimate draws no lots.
+        """
+        market, left = self.market, amount
+        traded = exact = 0
+        for maker in self.side(bid=not bid):
+            wanted = left * market.divisor // maker.price if by_total else left
+            portion = min(wanted, maker.quantity)
+            if not portion:
+                break
+            traded += portion
+            exact += portion * maker.price
+            left -= market.cost(portion, maker.price) if by_total else portion
+        return traded, (2 * exact + market.divisor) // (2 * market.divisor)

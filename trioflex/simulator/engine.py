@@ -13,8 +13,7 @@ IMPL-GUIDE.md" (reservations, rounding, fees).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import count
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 from .book import Asset, Book, Market, Order
@@ -28,7 +27,8 @@ from .happenings import (
 )
 from .ledger import Account, Ledger
 from .matching import Matcher
-from .rules import GREATEST, Reason, Refusal, Rules, Tonces
+from .registers import Registers
+from .rules import GREATEST, Reason, Refusal, Rules
 from .tariff import Tariff
 from .ticker import Ticker
 
@@ -55,14 +55,13 @@ class Engine:
         self.rules = rules or Rules()
         self.books: dict[tuple[Asset, Asset], Book] = {}
         self.ledger = Ledger()
-        self.orders: dict[int, Order] = {}
+        self._registers = Registers(self.ledger, self.rules)
         self._tickers: dict[Market, Ticker] = {}
         for market in markets:
             book = self.books[market.base, market.counter] = Book(market)
             self._tickers[market] = Ticker(book)
         self._clock = clock
         self._last_time = 0
-        self._ids = count(1)
         self._listeners: list[Callable[[Happening], None]] = []
         self._matcher = Matcher(
             self.ledger,
@@ -70,8 +69,13 @@ class Engine:
             fee_from_reservation=self.rules.fee_from_reservation,
             emit=self._emit,
             stamp=self.stamp,
-            forget=self._forget,
+            forget=self._registers.strike,
         )
+
+    @property
+    def orders(self) -> Mapping[int, Order]:
+        """All open orders by id."""
+        return self._registers.orders
 
     def listen(self, listener: Callable[[Happening], None]) -> None:
         """Have all happenings told to a function from now on; it must not give commands."""
@@ -143,29 +147,16 @@ class Engine:
         price = self._price(market, price, bid=bid)
         if abs(quantity) * price > GREATEST:
             raise Refusal(Reason.OVERFLOW)
-        self._check_tonce(account, tonce)
+        self._registers.check_tonce(account, tonce)
         if post_only and book.crosses(price, bid=bid):
             raise Refusal(Reason.WOULD_MATCH)
-        if len(account.orders) >= self.rules.max_open_orders:
-            raise Refusal(Reason.TOO_MANY_ORDERS)
-        order = Order(
-            next(self._ids),
-            account.id,
-            market,
-            bid,
-            price,
-            abs(quantity),
-            0,
-            tonce,
-            session=session,
-        )
+        self._registers.check_room(account)
+        order = Order(0, account.id, market, bid, price, abs(quantity), 0, tonce, session=session)
         self._reserve(account, order, order.quantity, price)
+        self._matcher.tell_balance(account, order.reserved_asset)
 
-        self._use_tonce(account, tonce)
+        self._registers.admit(account, order)
         order.time = order.queued = self.stamp()
-        self.orders[order.id] = account.orders[order.id] = order
-        if tonce is not None:
-            account.by_tonce[tonce] = order
         self._emit(
             OrderOpened(order.id, account.id, tonce, market, order.signed, order.price, order.time)
         )
@@ -205,8 +196,8 @@ class Engine:
         """
         market = book.market
         bid, amount = self._amount(quantity, total)
-        self._check_tonce(account, tonce)
-        self._use_tonce(account, tonce)
+        self._registers.check_tonce(account, tonce)
+        self._registers.use_tonce(account, tonce)
         base_units = 0 if quantity is None else amount
         order = Order(0, account.id, market, bid, 0, base_units, self.stamp(), tonce)
         budget = amount if quantity is None else None
@@ -230,19 +221,8 @@ class Engine:
         Raises:
             Refusal: with the reason.
         """
-        divisor = book.market.divisor
-        bid, left = self._amount(quantity, total)
-        traded = exact = 0
-        for maker in book.side(bid=not bid):
-            wanted = left if quantity is not None else left * divisor // maker.price
-            portion = min(wanted, maker.quantity)
-            if not portion:
-                break
-            traded += portion
-            exact += portion * maker.price
-            left -= portion if quantity is not None else book.market.cost(portion, maker.price)
-        # The nearest whole number: an estimate draws no lots.
-        return traded, (2 * exact + divisor) // (2 * divisor)
+        bid, amount = self._amount(quantity, total)
+        return book.estimate(amount, bid=bid, by_total=quantity is None)
 
     def modify(
         self,
@@ -309,7 +289,7 @@ class Engine:
             if order.quantity and swept.short:
                 self._matcher.close(order, book)
         time = self.stamp()
-        if order.id in self.orders:
+        if order.id in account.orders:
             if not keeps_place:
                 order.queued = time
                 side.add(order)
@@ -358,16 +338,7 @@ class Engine:
         Raises:
             Refusal: ``NO_ORDER``, also for another account's order; ``ZERO_TONCE``.
         """
-        order = None
-        if order_id is not None:
-            order = account.orders.get(order_id)
-        elif tonce == 0:
-            raise Refusal(Reason.ZERO_TONCE)
-        elif tonce is not None:
-            order = account.by_tonce.get(tonce)
-        if order is None:
-            raise Refusal(Reason.NO_ORDER)
-        return order
+        return self._registers.find(account, order_id, tonce)
 
     def deposit(self, account: Account, asset: Asset, amount: int) -> None:
         """Bring money in, or take available money out with a negative amount.
@@ -384,13 +355,6 @@ class Engine:
     def _emit(self, happening: Happening) -> None:
         for listener in self._listeners:
             listener(happening)
-
-    def _forget(self, order: Order) -> None:
-        account = self.ledger.accounts[order.owner]
-        del self.orders[order.id]
-        del account.orders[order.id]
-        if order.tonce is not None:
-            account.by_tonce.pop(order.tonce, None)
 
     def _price(self, market: Market, price: int, *, bid: bool) -> int:
         if price < 0:
@@ -412,21 +376,6 @@ class Engine:
         if abs(signed) > GREATEST:
             raise Refusal(Reason.OVERFLOW)
         return signed > 0, abs(signed)
-
-    def _check_tonce(self, account: Account, tonce: int | None) -> None:
-        if tonce is None:
-            return
-        if not tonce:
-            raise Refusal(Reason.ZERO_TONCE)
-        if self.rules.tonces is Tonces.UNIQUE:
-            if tonce in account.by_tonce:
-                raise Refusal(Reason.TONCE)
-        elif tonce <= account.highest_tonce:
-            raise Refusal(Reason.TONCE)
-
-    def _use_tonce(self, account: Account, tonce: int | None) -> None:
-        if tonce is not None:
-            account.highest_tonce = max(account.highest_tonce, tonce)
 
     def _reserve(self, account: Account, order: Order, quantity: int, price: int) -> None:
         """Hold what an order needs, beyond or below what it holds already."""

@@ -178,6 +178,20 @@ class FloorModel:
         for asset, amount in amounts.items():
             ledger.deposit(opened, asset, amount)
 
+    def placed(self, user_id: int, tonce: int) -> list[Command]:
+        """Return the orders that an account has placed over the wire under a tonce.
+
+        A client that knows what it did finds one here at most for each time it meant to order.
+        """
+        return [
+            command
+            for command in self.record
+            if command.method == "PlaceOrder"
+            and command.code == 0
+            and command.account == user_id
+            and command.request.get("tonce") == tonce
+        ]
+
     def account(self, user_id: int) -> dict[int, Balance]:
         """Return an account's amounts by asset id."""
         account = self.engine.ledger.accounts[user_id]

@@ -167,57 +167,30 @@ class Matcher:
     ) -> int:
         """Make one trade: settle it and tell of it; return its total."""
         market = book.market
-        base, counter = market.base, market.counter
-        ledger = self._ledger
-        buyer, seller = ledger.accounts[bid.owner], ledger.accounts[ask.owner]
+        buyer, seller = self._ledger.accounts[bid.owner], self._ledger.accounts[ask.owner]
         maker_is_ask = ask.resting
         with_oneself = buyer is seller
-        total = self._tariff.total(quantity, price, market.divisor)
-        bid_fee = ask_fee = 0
-        if not with_oneself:
-            # The worst lot decides where the fee comes from, so that what was found payable is.
-            worst = self._tariff.most(market.cost(quantity, price))
-            bid_fee, ask_fee = self._tariff.fee(total), self._tariff.fee(total)
-
         amounts = [
             (account, asset, account.available.get(asset, 0))
             for account in ((buyer,) if with_oneself else (buyer, seller))
-            for asset in (base, counter)
+            for asset in (market.base, market.counter)
         ]
-        spendable = amounts[1][2]
-        if not bid.id:
-            bid.quantity -= quantity
-            ledger.move(buyer, counter, -total - bid_fee)
-        else:
-            left = bid.reserved - total
-            if with_oneself:
-                paid = 0
-            elif not self._fee_from_reservation and worst <= spendable:
-                paid = bid_fee
-            else:
-                paid = 0
-                left -= bid_fee
-            rest = 0 if cut else min(bid.quantity - quantity, left * market.divisor // bid.price)
-            need = market.cost(rest, bid.price)
-            ledger.move(buyer, counter, left - need - paid, need - bid.reserved)
-            bid.quantity, bid.reserved = rest, need
-        ledger.move(buyer, base, quantity)
-
-        ask.quantity -= quantity
-        if ask.id:
-            ask.reserved -= quantity
-            ledger.move(seller, base, 0, -quantity)
-        else:
-            ledger.move(seller, base, -quantity)
-        ledger.move(seller, counter, total - ask_fee)
-        ledger.collect(counter, bid_fee + ask_fee)
+        total = self._tariff.total(quantity, price, market.divisor)
+        bid_fee = ask_fee = 0
+        if not with_oneself:
+            bid_fee, ask_fee = self._tariff.fee(total), self._tariff.fee(total)
+        # The worst lots decide where the fee comes from, so that what was found payable is.
+        worst = self._tariff.most(market.cost(quantity, price))
+        self._buy(buyer, bid, quantity, total, bid_fee, worst, cut=cut)
+        self._sell(seller, ask, quantity, total - ask_fee)
+        self._ledger.collect(market.counter, bid_fee + ask_fee)
 
         time = self._stamp()
         ticker.trade(time, price, 0 if with_oneself else quantity)
         if not with_oneself:
             for account in (buyer, seller):
-                self._count(account, base, quantity, time)
-                self._count(account, counter, total, time)
+                self._count(account, market.base, quantity, time)
+                self._count(account, market.counter, total, time)
         self._emit(
             OrdersMatched(
                 market,
@@ -245,6 +218,48 @@ class Matcher:
             if order.id and not order.quantity:
                 self.close(order, book)
         return total
+
+    def _buy(
+        self,
+        buyer: Account,
+        bid: Order,
+        quantity: int,
+        total: int,
+        fee: int,
+        worst_fee: int,
+        *,
+        cut: bool,
+    ) -> None:
+        """Take a trade's cost from the buyer, and give him what he bought."""
+        market = bid.market
+        self._ledger.move(buyer, market.base, quantity)
+        if not bid.id:
+            bid.quantity -= quantity
+            self._ledger.move(buyer, market.counter, -total - fee)
+            return
+        left = bid.reserved - total
+        available = buyer.available.get(market.counter, 0)
+        if not self._fee_from_reservation and worst_fee <= available:
+            from_available = fee
+        else:
+            from_available = 0
+            left -= fee
+        covered = left * market.divisor // bid.price
+        rest = 0 if cut else min(bid.quantity - quantity, covered)
+        need = market.cost(rest, bid.price)
+        self._ledger.move(buyer, market.counter, left - need - from_available, need - bid.reserved)
+        bid.quantity, bid.reserved = rest, need
+
+    def _sell(self, seller: Account, ask: Order, quantity: int, proceeds: int) -> None:
+        """Take what was sold from the seller, and pay him."""
+        market = ask.market
+        ask.quantity -= quantity
+        if ask.id:
+            ask.reserved -= quantity
+            self._ledger.move(seller, market.base, 0, -quantity)
+        else:
+            self._ledger.move(seller, market.base, -quantity)
+        self._ledger.move(seller, market.counter, proceeds)
 
     def _count(self, account: Account, asset: Asset, amount: int, time: int) -> None:
         volume = account.volumes.get(asset)
