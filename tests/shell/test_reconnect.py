@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import os
 import random
+import tracemalloc
 
 import attrs
 import pytest
@@ -21,8 +24,10 @@ from trioflex import (
     Reconnect,
     Resumed,
     Timeouts,
+    open_client,
 )
 from trioflex.protocol import Retry
+from trioflex.simulator import SimulatedExchange
 
 ENDLESS = Reconnect(give_up_after=None)
 
@@ -429,19 +434,37 @@ async def test_reconnect_cuts_a_back_off_short(acme_client, exchange, autojump_c
         assert before == trio.current_time()
 
 
-async def test_a_thousand_reconnects_leave_no_tasks_behind(acme_client, exchange, autojump_clock):
-    """W13b: tasks and the registry are where they were."""
+async def test_a_thousand_reconnects_leave_nothing_behind(model, autojump_clock):  # W13
+    """Tasks, descriptors and memory are where they were; receivers stay bounded."""
+    exchange = SimulatedExchange(model, frames_kept=0)
     async with (
-        acme_client(reconnect=attrs.evolve(ENDLESS, stable_after=0)) as client,
+        open_client(
+            acme.VENUE,
+            credentials=acme.JOE,
+            connector=exchange.connector,
+            reconnect=attrs.evolve(ENDLESS, stable_after=0),
+        ) as client,
         client.subscribe(acme.Book("X"), buffer=8) as book,
     ):
-        await settle()
-        before = trio.lowlevel.current_statistics().tasks_living
-        for _ in range(1000):
-            exchange.drop()
-            await settle()
-            await client.wait_ready()
-            await settle()
-        assert before == trio.lowlevel.current_statistics().tasks_living
-        assert 1001 == client.statistics().connections
+
+        async def lose(times):
+            for _ in range(times):
+                exchange.drop()
+                await settle()
+                await client.wait_ready()
+                await settle()
+            gc.collect()
+            tasks = trio.lowlevel.current_statistics().tasks_living
+            return tasks, len(os.listdir("/proc/self/fd")), tracemalloc.get_traced_memory()[0]
+
+        tracemalloc.start()
+        try:
+            tasks, descriptors, memory = await lose(10)
+            tasks_later, descriptors_later, memory_later = await lose(1000)
+        finally:
+            tracemalloc.stop()
+
+        assert (tasks, descriptors) == (tasks_later, descriptors_later)
+        assert memory_later - memory < 256 * 1024
+        assert 1011 == client.statistics().connections
         assert book.statistics().buffered <= 8 + 3

@@ -399,10 +399,10 @@ class _Tapped(AbstractAsyncContextManager[Receiver[T]]):
         self._receiver: Receiver[T] = Receiver(name, buffer=buffer, overflow=Overflow.GAP)
 
     async def __aenter__(self) -> Receiver[T]:
+        await trio.lowlevel.checkpoint()
         self._client._supervisor.check_open()
         self._receiver.start(())
         self._tap.add(self._receiver)
-        await trio.lowlevel.cancel_shielded_checkpoint()
         return self._receiver
 
     async def __aexit__(
