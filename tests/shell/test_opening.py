@@ -366,3 +366,41 @@ def _open_once(exchange):
             yield transport
 
     return connector
+
+
+async def test_an_interrupt_in_the_background_comes_out_alone(
+    acme_client, exchange, autojump_clock
+):
+    """Ctrl-C may strike while one of our tasks runs; it is not wrapped, and the block ends."""
+
+    @asynccontextmanager
+    async def interrupted(target):
+        async with exchange.connector(target) as transport:
+            yield Interrupting(transport)
+
+    with pytest.raises(KeyboardInterrupt):
+        async with acme_client(connector=interrupted):
+            await trio.sleep_forever()
+
+
+class Interrupting:
+    """A transport that is interrupted as soon as it has delivered the login's answer."""
+
+    def __init__(self, transport):
+        self._transport = transport
+        self._reads = 0
+
+    def __getattr__(self, name):
+        return getattr(self._transport, name)
+
+    def __setattr__(self, name, value):
+        if name == "notify":
+            self._transport.notify = value
+        else:
+            super().__setattr__(name, value)
+
+    async def receive(self):
+        self._reads += 1
+        if self._reads > 2:
+            raise KeyboardInterrupt
+        return await self._transport.receive()

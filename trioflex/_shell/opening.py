@@ -95,22 +95,22 @@ async def open_client(
     connection is dropped without a goodbye.
     """
     described = find_venue(venue) if isinstance(venue, str) else venue
+    core, target = _prepare(
+        described,
+        credentials,
+        url,
+        ssl_context,
+        timeouts,
+        reconnect,
+        keepalive,
+        observer,
+        env,
+    )
     user_error: BaseException | None = None
     pierced = False
     supervisor: Supervisor | None = None
     try:
         async with trio.open_nursery(strict_exception_groups=True) as nursery:
-            core, target = _prepare(
-                described,
-                credentials,
-                url,
-                ssl_context,
-                timeouts,
-                reconnect,
-                keepalive,
-                observer,
-                env,
-            )
             supervisor = Supervisor(
                 core,
                 websocket_connector() if connector is None else connector,
@@ -125,7 +125,7 @@ async def open_client(
                     yield Client(core, supervisor)
                 except BaseException as exc:
                     user_error = exc
-                    pierced = supervisor.failure is not None
+                    pierced = nursery.cancel_scope.cancel_called
                     if pierced:
                         # It may hold our nursery's own Cancelled, which only the nursery can
                         # take out again.
@@ -272,14 +272,14 @@ def _raise_one(
         if failure is None:
             raise group
         return
-    inner = group.exceptions
-    only = inner[0] if len(inner) == 1 else None
-    if only is None:
-        # The supervisor raised beside the block: only Ctrl-C does that.
-        interrupts = [leaf for leaf in _leaves(group) if isinstance(leaf, KeyboardInterrupt)]
-        if not interrupts:
-            raise InternalError("a bug in trioflex: its background tasks must not raise") from group
-        raise interrupts[0]
-    if failure is not None and user_error is not None:
-        only.add_note(f"While the client was failing: {failure}")
-    raise only
+    errors = [inner for inner in group.exceptions if not _only_cancelled(inner)]
+    if user_error is None or _only_cancelled(user_error):
+        # Nothing of the user's is in here: the background was interrupted, or has a bug.
+        for leaf in _leaves(group):
+            if not isinstance(leaf, Exception | trio.Cancelled):
+                raise leaf
+    elif len(errors) == 1:
+        if failure is not None:
+            errors[0].add_note(f"While the client was failing: {failure}")
+        raise errors[0]
+    raise InternalError("a bug in trioflex: its background tasks must not raise") from group
