@@ -229,7 +229,8 @@ class Session:
     def send(self, request: Request[Any], key: int) -> str:
         self._asked[key] = request
         fields = attrs.asdict(request)  # type: ignore[arg-type]
-        return json.dumps({"id": key, "op": type(request).__name__.lower(), **fields})
+        fields = {"id": key, "op": type(request).__name__.lower(), **fields}
+        return json.dumps(fields, ensure_ascii=False)
 
     def watch(self, channel: Channel[Any], on: bool) -> Request[Any] | None:
         if isinstance(channel, Orders):

@@ -172,6 +172,14 @@ async def test_a_request_over_the_venues_limit_is_not_sent(
     assert 1 == exchange.count("echo")
 
 
+async def test_text_that_is_no_text_is_not_sent(acme_client, exchange, autojump_clock):
+    """A lone surrogate cannot be written as UTF-8; it ends the request, not the client."""
+    async with acme_client() as client:
+        with pytest.raises(NotSent, match="lone surrogate"):
+            await client.request(acme.Echo("\ud800"))
+        assert "näxt" == await client.request(acme.Echo("näxt"))
+
+
 async def test_cancelled_while_queued_is_withdrawn_and_never_leaves(
     acme_client, exchange, autojump_clock
 ):  # R5

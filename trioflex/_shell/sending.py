@@ -218,7 +218,7 @@ class Sender:
         key = self.correlator.start(owner, _kind(request)) if answered else 0
         try:
             frame = self._session.send(request, key)
-            self._check_size(frame)
+            self._check(frame)
         except LocalProtocolError as exc:
             if answered:
                 self.correlator.finish(key, _kind(request))
@@ -241,12 +241,18 @@ class Sender:
             self._replay_left()
         return frame
 
-    def _check_size(self, frame: str) -> None:
-        limit = self._core.venue.max_send_bytes
-        if limit is not None and len(frame.encode()) > limit:
+    def _check(self, frame: str) -> None:
+        """Refuse a frame that the venue, or UTF-8, cannot take."""
+        name, limit = self._core.venue.name, self._core.venue.max_send_bytes
+        try:
+            size = len(frame) if frame.isascii() else len(frame.encode())
+        except UnicodeEncodeError as exc:
             raise LocalProtocolError(
-                f"{self._core.venue.name} takes messages of at most {limit} bytes; this one has "
-                f"{len(frame.encode())}"
+                f"{name} takes text; this message has a lone surrogate at position {exc.start}"
+            ) from exc
+        if limit is not None and size > limit:
+            raise LocalProtocolError(
+                f"{name} takes messages of at most {limit} bytes; this one has {size}"
             )
 
     def _unsendable(self, owner: Owner, exc: LocalProtocolError) -> None:
