@@ -80,7 +80,7 @@ def parse_url(url: str) -> Address:
         raise _unusable("it names no host")
     if port == 0:
         raise _unusable("port 0 cannot be connected to")
-    bracketed = ":" in host
+    bracketed = "[" in parts.netloc
     try:
         if bracketed:
             ipaddress.IPv6Address(host)
