@@ -18,7 +18,6 @@ cause, settles everything that hangs on the connection, synchronously, and cance
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
@@ -306,9 +305,10 @@ class Connection:
 
     def _check_pong(self, transport: Transport) -> None:
         statistics = transport.statistics()
-        if statistics.pongs != self._pongs:
-            self._pongs = statistics.pongs
-            self._pong_awaited = False
-            seconds = math.nan if statistics.ping_time is None else statistics.ping_time
-            self.core.counters.ping_time = seconds
+        if statistics.pongs == self._pongs:
+            return
+        self._pongs = statistics.pongs
+        self._pong_awaited = False
+        seconds = statistics.ping_time
+        if seconds is not None:
             self.core.observers.tell(lambda o: o.pong_received(self.number, seconds))

@@ -108,6 +108,7 @@ class Core:
     venue: Venue
     env: Env
     url: str
+    """For people: without the query, which may hold secrets."""
     limits: Limits
     reconnect: Reconnect
     keepalive: Keepalive

@@ -207,12 +207,15 @@ def _prepare(
         raise LocalProtocolError(
             f"{venue.name} cannot be used anonymously; pass credentials to open_client()"
         )
+    # Imported on use: it brings the HTTP machinery, which `import trioflex` can do without.
+    from .._sansio.upgrade import parse_url
+
     address = _address(venue, url)
     limits = Limits.resolve(venue, timeouts)
     core = Core(
         venue=venue,
         env=system_env() if env is None else env,
-        url=address,
+        url=parse_url(address).shown,
         limits=limits,
         reconnect=venue.reconnect if reconnect is None else reconnect,
         keepalive=venue.keepalive if keepalive is None else keepalive,

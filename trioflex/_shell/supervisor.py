@@ -21,6 +21,7 @@ from .._vocabulary.errors import (
     ConnectionLost,
     HandshakeTimeout,
     InternalError,
+    LocalProtocolError,
     RemoteProtocolError,
     TrioflexError,
 )
@@ -109,6 +110,8 @@ class Supervisor:
                     with trio.CancelScope(deadline=trio.current_time() + delay) as self._nap:
                         await trio.sleep_forever()
                     self._nap = None
+        except LocalProtocolError as exc:  # the caller's mistake: credentials of another venue
+            self.fail(exc)
         except Exception as exc:  # the boundary: whatever is raised in here is a bug
             error = InternalError(
                 f"{self.core.venue.name}: a bug in trioflex or in the connector: {exc!r}"
