@@ -27,7 +27,6 @@ import ssl
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib.metadata import entry_points
 
 import trio
 
@@ -160,6 +159,9 @@ def find_venue(name: str) -> Venue:
     Raises:
         ValueError: nothing of that name is registered.
     """
+    # Imported on use: it takes longer than half of trioflex does.
+    from importlib.metadata import entry_points
+
     known = entry_points(group="trioflex.venues")
     for entry in known:
         if entry.name == name:
