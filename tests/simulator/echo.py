@@ -15,7 +15,7 @@ class EchoPeer:
     """Answers ``{"method": ..., "n": ...}`` with the same ``n``.
 
     ``"Shout"`` also sends the notices ``["heard", n, 1]`` and ``["heard", n, 2]`` to everybody,
-    the asker included; ``"Leave"`` asks for a Close with code 4000.
+    the asker included; ``"Leave"`` asks for a Close with code 4000; ``"Crash"`` meets a bug.
     """
 
     model: EchoModel
@@ -25,20 +25,26 @@ class EchoPeer:
         self.link.send('["welcome"]')
 
     def received(self, frame: str) -> Sequence[str]:
-        request = json.loads(frame)
-        self.model.executed.append(request["n"])
-        match request["method"]:
+        try:
+            request = json.loads(frame)
+            n, method = int(request["n"]), request["method"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return ['["what?"]']
+        self.model.executed.append(n)
+        match method:
             case "Shout":
                 for part in (1, 2):
-                    self.model.tell(f'["heard",{request["n"]},{part}]')
+                    self.model.tell(f'["heard",{n},{part}]')
             case "Leave":
                 self.link.close(4000, "as you wish")
-        return [f'["echo",{request["n"]}]']
+            case "Crash":
+                raise KeyError("a bug of the model")
+        return [f'["echo",{n}]']
 
     def method_of(self, frame: str) -> str:
         try:
             method = json.loads(frame)["method"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return ""
         return method if isinstance(method, str) else ""
 

@@ -9,6 +9,7 @@ else, and the stream under it is ours.
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
@@ -215,8 +216,7 @@ async def host_stream(exchange: SimulatedExchange, stream: trio.abc.Stream) -> N
         if request is None:
             raise BadUpgrade(408, "The request did not arrive in time.")
         if await _admit(exchange, tapped):
-            tapped.push_back(request)
-            await _host_websocket(exchange, tapped)
+            await _host_websocket(exchange, tapped, request)
     except BadUpgrade as bad:
         exchange.note_refused()
         _log.info("a request was refused with HTTP status %d: %s", bad.status, bad)
@@ -260,13 +260,15 @@ async def _admit(exchange: SimulatedExchange, stream: TappedStream) -> bool:
     return False
 
 
-async def _host_websocket(exchange: SimulatedExchange, stream: TappedStream) -> None:
+async def _host_websocket(
+    exchange: SimulatedExchange, stream: TappedStream, request: bytes
+) -> None:
     """Host a connection whose request was found good."""
     failure: Exception | None = None
     try:
         async with trio.open_nursery(strict_exception_groups=True) as carrier:
             try:
-                await _converse(exchange, stream, carrier)
+                await _converse(exchange, stream, request, carrier)
             except Exception as exc:
                 # Kept apart from what the WebSocket library raises in the same nursery.
                 failure = exc
@@ -280,9 +282,14 @@ async def _host_websocket(exchange: SimulatedExchange, stream: TappedStream) -> 
 
 
 async def _converse(
-    exchange: SimulatedExchange, stream: TappedStream, carrier: trio.Nursery
+    exchange: SimulatedExchange, stream: TappedStream, received: bytes, carrier: trio.Nursery
 ) -> None:
+    head, end, rest = received.partition(b"\r\n\r\n")
     with trio.move_on_after(UPGRADE_TIMEOUT) as opening:
+        # Frames that came along with the request wait until it is answered: trio-websocket would
+        # give them to its HTTP parser. The line opens the taps.
+        stream.open_taps(reading=False, writing=True, room=math.inf)
+        stream.push_back(head + end, rest)
         request = await trio_websocket.wrap_server_stream(
             carrier, stream, message_queue_size=REQUESTS_WAITING, max_message_size=MAX_REQUEST
         )

@@ -38,7 +38,7 @@ class TappedStream(trio.abc.Stream):
         self.changed = trio.Event()
         """Set, and replaced, when any of this has changed."""
         self._stream = stream
-        self._pushed_back = b""
+        self._head = self._rest = b""
         self._reading = self._writing = True
         self._receiving = trio.Lock()
         self._sending = trio.Lock()
@@ -53,9 +53,9 @@ class TappedStream(trio.abc.Stream):
         if isinstance(self._stream, trio.SSLStream):
             await self._stream.do_handshake()
 
-    def push_back(self, data: bytes) -> None:
-        """Let bytes that were read be read again."""
-        self._pushed_back = data
+    def push_back(self, head: bytes, rest: bytes) -> None:
+        """Let bytes that were read be read again: ``head`` at once, ``rest`` when the tap opens."""
+        self._head, self._rest = head, rest
 
     def open_taps(self, *, reading: bool, writing: bool, room: float) -> None:
         """Let bytes pass in each direction, or not."""
@@ -64,9 +64,14 @@ class TappedStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """See :meth:`trio.abc.ReceiveStream.receive_some`."""
-        if self._pushed_back:
-            await trio.lowlevel.checkpoint()
-            data, self._pushed_back = self._pushed_back, b""
+        await trio.lowlevel.checkpoint()
+        if self._head:
+            data, self._head = self._head, b""
+            return data
+        while not self._reading:
+            await self.changed.wait()
+        if self._rest:
+            data, self._rest = self._rest, b""
             return data
         # Locked: whoever waits for the end of the stream may find trio-websocket still reading.
         async with self._receiving:
