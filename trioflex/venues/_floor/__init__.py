@@ -1,0 +1,1 @@
+"""The wire that CoinFLEX and Coinfloor share; each venue's module declares what differs."""

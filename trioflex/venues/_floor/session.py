@@ -1,0 +1,521 @@
+"""The protocol state of one connection to CoinFLEX or Coinfloor.
+
+Theory of operation
+-------------------
+
+The server speaks first: ``Welcome`` brings a nonce. With credentials the session answers with a
+signed ``Authenticate``, without it is ready. Replies carry the tag of their request, notices carry
+none; between replies and notices there is no order.
+
+Rules of the file:
+
+* The core's key is the tag. The session's own requests have tags from 2**31 on, which no key
+  reaches. (The documents name no width; the venues' own Python client drew tags at random up to
+  2**63 - 1 and was understood, negative ones nobody has seen.)
+* A market's book is *on* from the moment its ``WatchOrders`` leaves until the one that stops it
+  leaves, and only then is an order notice book data; own orders are announced in any book.
+* A ticker's changes are merged here, so that every item is a whole ticker. Changes that arrive
+  before the snapshot are merged into it.
+
+Source: "coinflex-exchange/API WEBSOCKET-README.md", "IMPL-GUIDE.md".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, TypeVar
+
+import attrs
+import msgspec
+from msgspec import UNSET
+
+from ..._sansio.codec import MALFORMED, Decoder, encode
+from ..._sansio.signing import NONCE, login_message, sign
+from ..._vocabulary.errors import (
+    InternalError,
+    LocalProtocolError,
+    RefusalKind,
+    RemoteProtocolError,
+)
+from ...protocol import (
+    Channel,
+    Denied,
+    Env,
+    Event,
+    Ignored,
+    Push,
+    Ready,
+    Refusal,
+    Reply,
+    Request,
+    Retry,
+    Transmit,
+)
+from . import wire
+from .assets import AssetTable
+from .channels import Balances, OrderBook, OwnOrders, Ticker, TradeVolume
+from .credentials import Credentials
+from .privacy import redact
+from .requests import FloorRequest, GetBalances, WatchOrders, WatchTicker
+
+S = TypeVar("S")
+
+Pair: TypeAlias = tuple[int, int]
+"""Numbers of base and counter."""
+
+OWN_TAGS = 2**31
+"""First tag of the session's own requests."""
+
+UNANSWERED = 2**16
+"""Requests remembered while they wait for replies. Far more than the venues' limits let anybody
+send within a reply timeout: what is older has been given up long ago."""
+
+SIGN_TRIES = 3
+"""Client nonces tried for a signature that fits; one in 2**111 does not."""
+
+REQUERY_MS = 10_000
+"""Least milliseconds between two ``GetBalances`` of the session's own. The venue allows ten
+questions in ten seconds; the client's own limit leaves this one free (see ``INFORMATION_RATE``)."""
+
+OWN_ORDERS = OwnOrders()
+BALANCES = Balances()
+TRADE_VOLUME = TradeVolume()
+
+KINDS = {
+    3: RefusalKind.DUPLICATE,
+    4: RefusalKind.INSUFFICIENT_FUNDS,
+    6: RefusalKind.RATE_LIMITED,
+    7: RefusalKind.NOT_AUTHENTICATED,
+    8: RefusalKind.INVALID,
+}
+"""Error codes that mean the same everywhere; 1 depends on the method, the others are OTHER."""
+
+
+class Dialect:
+    """What is prepared once for all sessions of one venue: its table and its decoders.
+
+    Args:
+        assets: the venue's table.
+        requests: the classes of requests it takes.
+        login_hint: added to a refusal for a wrong cookie, where there is more to say.
+    """
+
+    def __init__(
+        self,
+        assets: AssetTable,
+        requests: tuple[type[FloorRequest[Any]], ...],
+        login_hint: str = "",
+    ) -> None:
+        self.assets = assets
+        self.requests = requests
+        self.login_hint = login_hint
+        self.name = assets.venue
+        kinds: tuple[type[msgspec.Struct], ...] = (
+            wire.OrderOpened,
+            wire.OrderModified,
+            wire.OrdersMatched,
+            wire.OrderClosed,
+            wire.TickerChanged,
+            wire.BalanceChanged,
+            wire.TradeVolumeChanged,
+        )
+        bound: Any = wire.Welcome
+        for kind in kinds:
+            bound |= assets.bind(kind)
+        self.notice: Decoder[Any] = Decoder(self.name, bound, redact=redact)
+        self.notice_names = {"Welcome", *(kind.__struct_config__.tag for kind in kinds)}
+        self.notice_head = Decoder[wire.NoticeHead](self.name, wire.NoticeHead, redact=redact)
+        self.reply_head = Decoder[wire.ReplyHead](self.name, wire.ReplyHead, redact=redact)
+        self.anything: Decoder[Any] = Decoder(self.name, Any, redact=redact)
+        self._shapes: dict[type, Decoder[Any]] = {}
+
+    def decode(self, frame: bytes, shape: type[S]) -> S:
+        """Decode a reply into a shape that knows the table."""
+        decoder = self._shapes.get(shape)
+        if decoder is None:
+            bound = self.assets.bind(shape) if issubclass(shape, wire.Wire) else shape
+            decoder = self._shapes[shape] = Decoder(self.name, bound, redact=redact)
+        value: S = decoder(frame)
+        return value
+
+    def encode(self, tag: int, request: FloorRequest[Any]) -> str:
+        """Return the frame of a request."""
+        fields = request.fields(self.assets)
+        return encode(self.name, {"tag": tag, "method": request.method, **fields})
+
+
+@attrs.define(eq=False)
+class _Feed:
+    """One watched ticker."""
+
+    channel: Channel[Any]
+    ticker: wire.TickerSnapshot | None = None
+    """``None`` until the snapshot is here."""
+    early: list[wire.TickerChanged] = attrs.field(factory=list)
+
+
+class FloorSession:
+    """One connection's state; see :class:`trioflex.protocol.Session`."""
+
+    def __init__(self, dialect: Dialect, credentials: Any, env: Env) -> None:
+        if credentials is not None and not isinstance(credentials, Credentials):
+            raise LocalProtocolError(
+                f"{dialect.name} takes credentials of its own class, not "
+                f"{type(credentials).__name__}"
+            )
+        self._dialect = dialect
+        self._credentials: Credentials | None = credentials
+        self._env = env
+        self._nonce: bytes | None = None
+        self._login_tag: int | None = None
+        self._login_tried = False
+        self._next_tag = OWN_TAGS
+        self._waiting: dict[int, FloorRequest[Any]] = {}
+        self._books: dict[Pair, Channel[Any]] = {}
+        self._feeds: dict[Pair, _Feed] = {}
+        self._restarted: set[int] = set()
+        self._sheet = _Sheet()
+        self._decode: Final = dialect.notice.decode
+        bind = dialect.assets.bind
+        handlers: dict[type, Callable[[Any], list[Event]]] = {
+            bind(wire.OrderOpened): self._order,
+            bind(wire.OrderModified): self._order,
+            bind(wire.OrderClosed): self._order,
+            bind(wire.OrdersMatched): self._matched,
+            bind(wire.TickerChanged): self._ticker,
+            bind(wire.BalanceChanged): self._balance,
+            bind(wire.TradeVolumeChanged): self._volume,
+            wire.Welcome: self._welcome,
+        }
+        self._handlers: Final = handlers
+
+    # -- the contract --------------------------------------------------------------------------
+
+    def open(self) -> list[Event]:
+        """Do nothing: the server speaks first."""
+        return []
+
+    def receive(self, frame: bytes) -> list[Event]:
+        """Take one frame and say what it means."""
+        # The hot path: one look for the word, one decoding, one call. A reply that happens to
+        # hold the word takes the slow way, and gets there.
+        if b'"notice"' in frame:
+            try:
+                notice = self._decode(frame)
+            except MALFORMED:
+                return self._doubtful(frame)
+            return self._handlers[type(notice)](notice)
+        head = self._dialect.reply_head(frame)
+        if head.error_code is UNSET:
+            return self._doubtful(frame)
+        return self._reply(frame, head)
+
+    def send(self, request: Request[Any], key: int) -> str:
+        """Return the frame of a request, with the key for its tag."""
+        if not isinstance(request, self._dialect.requests):
+            raise LocalProtocolError(
+                f"{self._dialect.name} has no request {type(request).__name__} of "
+                f"{type(request).__module__}"
+            )
+        frame = self._dialect.encode(key, request)
+        if len(self._waiting) >= UNANSWERED:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[key] = request
+        if isinstance(request, (WatchOrders, WatchTicker)):
+            self._watching(request)
+        elif isinstance(request, GetBalances):
+            self._sheet.asked(key)
+        return frame
+
+    def watch(self, channel: Channel[Any], on: bool) -> Request[Any] | None:
+        """Return the request that starts or stops a channel."""
+        if isinstance(channel, OrderBook):
+            return WatchOrders(channel, channel.base, channel.counter, on)
+        if isinstance(channel, Ticker):
+            return WatchTicker(channel, channel.base, channel.counter, on)
+        if isinstance(channel, Balances):
+            self._sheet.wanted = on
+        return None
+
+    def login(self, credentials: Any) -> list[Event] | None:
+        """Log an anonymous session in, once: a refused login is tried on a new connection."""
+        if self._credentials is not None or self._login_tried:
+            return None
+        if not isinstance(credentials, Credentials):
+            raise LocalProtocolError(
+                f"{self._dialect.name} takes credentials of its own class, not "
+                f"{type(credentials).__name__}"
+            )
+        self._credentials = credentials
+        return [] if self._nonce is None else [self._authenticate(credentials, self._nonce)]
+
+    def close(self) -> list[Transmit]:
+        """Do nothing: the venue knows no goodbye."""
+        return []
+
+    # -- logging in ----------------------------------------------------------------------------
+
+    def _welcome(self, notice: wire.Welcome) -> list[Event]:
+        if self._nonce is not None:
+            raise RemoteProtocolError(f"{self._dialect.name} sent a second Welcome")
+        try:
+            nonce = base64.b64decode(notice.nonce, validate=True)
+        except (binascii.Error, ValueError):
+            raise RemoteProtocolError(
+                f"{self._dialect.name} sent a Welcome whose nonce is not Base64"
+            ) from None
+        if len(nonce) != NONCE:
+            raise RemoteProtocolError(
+                f"{self._dialect.name} sent a Welcome with a nonce of {len(nonce)} bytes instead "
+                f"of {NONCE}"
+            )
+        self._nonce = nonce
+        if self._credentials is None:
+            return [Ready()]
+        return [self._authenticate(self._credentials, nonce)]
+
+    def _authenticate(self, credentials: Credentials, server_nonce: bytes) -> Transmit:
+        self._login_tried = True
+        self._login_tag = self._own_tag()
+        for _ in range(SIGN_TRIES):
+            nonce = self._env.random_bytes(NONCE)
+            signature = sign(
+                credentials.key, login_message(credentials.user_id, server_nonce, nonce)
+            )
+            if signature is not None:
+                break
+        else:
+            raise InternalError(
+                f"no signature fitted with {SIGN_TRIES} nonces: the source of randomness is broken"
+            )
+        message = {
+            "tag": self._login_tag,
+            "method": "Authenticate",
+            "user_id": credentials.user_id,
+            "cookie": credentials.cookie,
+            "nonce": _base64(nonce),
+            "signature": [_base64(half) for half in signature],
+        }
+        return Transmit(encode(self._dialect.name, message))
+
+    def _login_answered(self, head: wire.ReplyHead) -> list[Event]:
+        credentials = self._credentials
+        self._login_tag = None
+        if credentials is None:
+            raise InternalError("a login was answered that nobody had asked for")
+        if head.error_code == 0:
+            return [Ready(str(credentials.user_id))]
+        self._credentials = None
+        code, text = head.error_code, head.error_msg or "the venue gave no reason"
+        retry = {
+            1: Retry.NEVER,  # no such user
+            7: Retry.NEVER,  # wrong cookie, wrong signature
+            8: Retry.NEVER,  # the same login would be just as malformed
+        }.get(code if isinstance(code, int) else 0, Retry.LATER)
+        if code == 7 and "cookie" in text.lower():
+            text = f"{text}{self._dialect.login_hint}"
+        return [Denied(str(code), text, retry)]
+
+    # -- notices -------------------------------------------------------------------------------
+
+    def _order(
+        self, notice: wire.OrderOpened | wire.OrderModified | wire.OrderClosed
+    ) -> list[Event]:
+        book = self._books.get((notice.base_id, notice.counter_id))
+        if notice.tonce is UNSET:
+            return [Ignored(notice)] if book is None else [Push(book, notice)]
+        own = Push(OWN_ORDERS, notice)
+        return [own] if book is None else [Push(book, notice), own]
+
+    def _matched(self, notice: wire.OrdersMatched) -> list[Event]:
+        book = self._books.get((notice.base_id, notice.counter_id))
+        if notice.bid_tonce is UNSET and notice.ask_tonce is UNSET:
+            return [Ignored(notice)] if book is None else [Push(book, notice)]
+        own = Push(OWN_ORDERS, notice)
+        return [own] if book is None else [Push(book, notice), own]
+
+    def _ticker(self, change: wire.TickerChanged) -> list[Event]:
+        feed = self._feeds.get((change.base_id, change.counter_id))
+        if feed is None:
+            return [Ignored(change)]
+        ticker = feed.ticker
+        if ticker is None:
+            feed.early.append(change)
+            return []
+        feed.ticker = ticker = ticker.merged(change)
+        return [Push(feed.channel, ticker)]
+
+    def _balance(self, notice: wire.BalanceChanged) -> list[Event]:
+        events: list[Event] = [Push(BALANCES, notice)]
+        return self._requery(events) if self._sheet.changed() else events
+
+    def _volume(self, notice: wire.TradeVolumeChanged) -> list[Event]:
+        return [Push(TRADE_VOLUME, notice)]
+
+    def _doubtful(self, frame: bytes) -> list[Event]:
+        """Find out, slowly, what a frame is that is not plainly a notice or a reply."""
+        dialect = self._dialect
+        name = dialect.notice_head(frame).notice
+        if name in dialect.notice_names:
+            notice = dialect.notice(frame)  # it raises, with the reason
+            return self._handlers[type(notice)](notice)
+        if name is UNSET:
+            head = dialect.reply_head(frame)
+            if head.error_code is not UNSET:
+                return self._reply(frame, head)
+        return [Ignored(dialect.anything(frame))]
+
+    # -- replies -------------------------------------------------------------------------------
+
+    def _reply(self, frame: bytes, head: wire.ReplyHead) -> list[Event]:
+        tag = head.tag
+        request = None if tag is None else self._waiting.pop(tag, None)
+        if tag is None or request is None:
+            if tag is not None and tag == self._login_tag:
+                return self._login_answered(head)
+            return [Ignored(self._dialect.anything(frame))]
+        if head.error_code != 0:
+            return self._refused(request, tag, head)
+        value = request.value(frame, self._dialect)
+        if isinstance(request, WatchTicker) and request.watch:
+            value = self._ticker_started(request, value)
+        elif isinstance(request, GetBalances):
+            return self._balances(tag, value)
+        self._restarted.discard(tag)
+        return [] if tag >= OWN_TAGS else [Reply(tag, value)]
+
+    def _refused(self, request: FloorRequest[Any], tag: int, head: wire.ReplyHead) -> list[Event]:
+        code = head.error_code
+        if isinstance(request, (WatchOrders, WatchTicker)) and request.watch:
+            if code == 2 and tag not in self._restarted:
+                return self._restart(request, tag)
+            self._stop(request)
+        self._restarted.discard(tag)
+        if isinstance(request, GetBalances):
+            self._sheet.refused(tag)
+        if tag >= OWN_TAGS:
+            return [Ignored(head)]
+        kind = request.not_found if code == 1 else KINDS.get(_number(code), RefusalKind.OTHER)
+        return [Refusal(tag, str(code), head.error_msg or "", kind)]
+
+    # -- books and tickers ---------------------------------------------------------------------
+
+    def _watching(self, request: WatchOrders | WatchTicker) -> None:
+        """A request to start or stop leaves."""
+        if not request.watch:
+            self._stop(request)
+        elif isinstance(request, WatchOrders):
+            self._books[self._pair(request)] = request.channel
+        else:
+            self._feeds[self._pair(request)] = _Feed(request.channel)
+
+    def _stop(self, request: WatchOrders | WatchTicker) -> None:
+        if isinstance(request, WatchOrders):
+            self._books.pop(self._pair(request), None)
+        else:
+            self._feeds.pop(self._pair(request), None)
+
+    def _restart(self, request: WatchOrders | WatchTicker, tag: int) -> list[Event]:
+        """The venue says that we are watching already: stop, and start over, once."""
+        self._restarted.add(tag)
+        stop = attrs.evolve(request, watch=False)
+        stop_tag = self._own_tag()
+        self._waiting[stop_tag] = stop
+        self._waiting[tag] = request
+        self._watching(request)
+        encoded = self._dialect.encode
+        return [Transmit(encoded(stop_tag, stop)), Transmit(encoded(tag, request))]
+
+    def _ticker_started(
+        self, request: WatchTicker, ticker: wire.TickerSnapshot
+    ) -> wire.TickerSnapshot:
+        feed = self._feeds.get(self._pair(request))
+        if feed is not None:
+            for change in feed.early:
+                ticker = ticker.merged(change)
+            feed.early.clear()
+            feed.ticker = ticker
+        return ticker
+
+    def _pair(self, request: WatchOrders | WatchTicker) -> Pair:
+        assets = self._dialect.assets
+        return assets.asset(request.base).id, assets.asset(request.counter).id
+
+    # -- balances ------------------------------------------------------------------------------
+
+    def _balances(self, tag: int, value: wire.BalancesSnapshot) -> list[Event]:
+        certain = self._sheet.answered(tag)
+        if tag < OWN_TAGS:
+            return self._requery([Reply(tag, value)])
+        # The session's own question: what it brings is worth something only if nothing moved.
+        return self._requery([Push(BALANCES, value)] if certain else [])
+
+    def _requery(self, events: list[Event]) -> list[Event]:
+        """Ask for all balances once more, if that is due."""
+        if self._sheet.due(self._env.epoch_ms()):
+            tag = self._own_tag()
+            request = GetBalances()
+            self._waiting[tag] = request
+            self._sheet.asked(tag)
+            events.append(Transmit(self._dialect.encode(tag, request)))
+        return events
+
+    def _own_tag(self) -> int:
+        tag, self._next_tag = self._next_tag, self._next_tag + 1
+        return tag
+
+
+class _Sheet:
+    """Whether all balances must be asked for once more.
+
+    Between a ``GetBalances`` and its reply a change may be announced, and the reply may be older
+    or newer than that. The core applies such changes over the reply; here it is noted that the
+    result is not certain, until a question passes with no change in between.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        """Somebody follows the balances."""
+        self._asking: dict[int, bool] = {}
+        """By tag: a change was announced while this question was under way."""
+        self._uncertain = False
+        self._asked_at: int | None = None
+
+    def asked(self, tag: int) -> None:
+        self._asking[tag] = False
+
+    def changed(self) -> bool:
+        """Note a change; return whether it may be time to ask again."""
+        for tag in self._asking:
+            self._asking[tag] = True
+        return self._uncertain
+
+    def answered(self, tag: int) -> bool:
+        """Note a reply; return whether nothing was announced meanwhile."""
+        certain = not self._asking.pop(tag, True)
+        self._uncertain = not certain
+        return certain
+
+    def refused(self, tag: int) -> None:
+        """Note that a question brought nothing."""
+        self._asking.pop(tag, None)
+
+    def due(self, now_ms: int) -> bool:
+        """Whether to ask now; if so, that is counted as asked."""
+        if not self._uncertain or not self.wanted or self._asking:
+            return False
+        # The wall clock may be set back; then the wait is over, not endless.
+        if self._asked_at is not None and 0 <= now_ms - self._asked_at < REQUERY_MS:
+            return False
+        self._asked_at = now_ms
+        return True
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _number(code: object) -> int:
+    return code if isinstance(code, int) else -1
