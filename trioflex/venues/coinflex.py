@@ -294,3 +294,58 @@ async def find_order(client: Asks, *, tonce: int) -> Order | NotOpen:
         RequestError: the question was not answered.
     """
     return await find_open(client, tonce)
+
+
+__all__ = [
+    # the venue
+    "VENUE",
+    "venue",
+    "Credentials",
+    "ASSETS",
+    "Asset",
+    "AssetTable",
+    "Market",
+    # requests
+    "GetBalances",
+    "GetOrders",
+    "GetTradeVolume",
+    "EstimateMarketOrder",
+    "PlaceOrder",
+    "Persist",
+    "IMMEDIATE_OR_CANCEL",
+    "ModifyOrder",
+    "CancelOrder",
+    "CancelAllOrders",
+    "find_order",
+    # their replies
+    "BalancesSnapshot",
+    "Balance",
+    "OrdersSnapshot",
+    "Order",
+    "TradedVolume",
+    "Estimate",
+    "OrderPlaced",
+    "CancelledOrders",
+    "NotOpen",
+    # channels
+    "OrderBook",
+    "Ticker",
+    "OwnOrders",
+    "Balances",
+    "TradeVolume",
+    # their items
+    "BookSnapshot",
+    "BookOrder",
+    "OrderOpened",
+    "OrderModified",
+    "OrdersMatched",
+    "OrderClosed",
+    "TickerSnapshot",
+    "BalanceChanged",
+    "TradeVolumeChanged",
+    # state that follows them
+    "BalanceSheet",
+    "OpenOrders",
+    "TrackedOrder",
+    "OrderState",
+]
