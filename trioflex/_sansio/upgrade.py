@@ -154,6 +154,14 @@ class Upgrade:
         self.request = head + (self._http.send(h11.EndOfMessage()) or b"")
         """The bytes to send."""
 
+    @property
+    def plain_answer(self) -> bytes:
+        """The shortest answer that opens, for a parser that others upset."""
+        return (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + self._accept + b"\r\n\r\n"
+        )
+
     def feed(self, data: bytes | bytearray) -> None:
         """Take the next bytes of the answer; nothing means that the peer ended the stream.
 

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 from trio.testing import memory_stream_pair
 
-from .. import Connector, Target, Transport, websocket_connector
+from .. import Connector, Dial, Target, Transport, websocket_connector
 
 Serve = Callable[[trio.abc.Stream], Awaitable[object]]
 """Plays the server of one connection, on the byte stream that leads to its client."""
+
+Streams = Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]]
+"""Makes the two ends of a connection, the client's first."""
+
+
+class DialingConnector(Protocol):
+    """What makes a connector over a byte stream of the caller's choice."""
+
+    def __call__(self, *, dial: Dial | None) -> Connector:
+        """Return a connector that opens its byte streams with ``dial``."""
+
 
 _LAST_TURNS: Final = 100
 """Scheduler turns that a peer gets to read what its client sent last, before it is cancelled.
 Counted in turns, not in seconds, so that leaving takes no time on any clock."""
 
 
-def memory_connector(serve: Serve) -> Connector:
+def memory_connector(
+    serve: Serve,
+    *,
+    via: DialingConnector = websocket_connector,
+    streams: Streams = memory_stream_pair,
+) -> Connector:
     """Return a connector whose every connection is played by ``serve``.
 
     Frames travel through the same code as over sockets; only the bytes stay in memory. With
@@ -45,16 +61,23 @@ def memory_connector(serve: Serve) -> Connector:
             gives it a few turns to read what came last, then cancels it. If it raises, the
             user's block is cancelled and the exception comes out of the context as it is; an
             exception of the block's own goes first and gets a note.
+        via: the client's side: :func:`trioflex.websocket_connector`, or
+            :func:`trioflex.trio_websocket_connector`.
+        streams: makes the two ends of a connection, the client's first. With
+            :func:`trio.testing.lockstep_stream_pair` a send waits for its receiver, as with a
+            peer that does not read.
     """
 
     def connect(target: Target, /) -> AbstractAsyncContextManager[Transport]:
-        return _connect(target, serve)
+        return _connect(target, serve, via, streams)
 
     return connect
 
 
 @asynccontextmanager
-async def _connect(target: Target, serve: Serve) -> AsyncGenerator[Transport]:
+async def _connect(
+    target: Target, serve: Serve, via: DialingConnector
+) -> AsyncGenerator[Transport]:
     """Open one connection with ``serve`` at its other end."""
     peer = _Peer(serve)
     raised: BaseException | None = None
@@ -62,12 +85,12 @@ async def _connect(target: Target, serve: Serve) -> AsyncGenerator[Transport]:
         async with trio.open_nursery(strict_exception_groups=True) as nursery:
 
             async def dial(target: Target) -> trio.abc.Stream:
-                client, server = memory_stream_pair()
+                client, server = streams()
                 nursery.start_soon(peer.run, server, nursery.cancel_scope)
                 return client
 
             try:
-                async with websocket_connector(dial=dial)(target) as transport:
+                async with via(dial=dial)(target) as transport:
                     yield transport
                 await peer.last_turns()
             except BaseException as exc:
