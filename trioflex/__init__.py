@@ -29,7 +29,6 @@ from ._shell.transport import (
 )
 from ._shell.trio_websocket import trio_websocket_connector as trio_websocket_connector
 from ._shell.websocket import Dial as Dial, websocket_connector as websocket_connector
-from ._shell.websocket import websocket_connector as websocket_connector
 from ._vocabulary.errors import (
     AuthenticationDenied as AuthenticationDenied,
     AuthenticationTimeout as AuthenticationTimeout,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Final
 
 import trio
 
 from .._sansio.frames import FrameReader
-from .._sansio.upgrade import Upgrade, parse_url
+from .._sansio.upgrade import Address, Upgrade, parse_url
 from .._vocabulary.errors import ConnectFailed
 from .framed import FramedTransport
 from .streams import READ_SIZE, explain, open_socket_stream
@@ -67,46 +67,67 @@ async def open_transport(
     address = parse_url(target.url)
     stage = "no connection"
     with trio.move_on_after(target.connect_timeout):
-        try:
-            stream = await dial(target)
-        except OSError as exc:
-            raise ConnectFailed(f"cannot open {address.shown}: {explain(exc)}") from exc
-        except trio.BrokenResourceError as exc:
-            raise ConnectFailed(f"cannot open {address.shown}: the stream broke") from exc
+        stream = await dial_stream(target, dial, address)
         stage = "no answer to the WebSocket upgrade"
         upgrade = Upgrade(address, os.urandom(16))
         try:
-            await _upgrade(stream, upgrade, address.shown)
+            await _upgrade(stream, upgrade, address)
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
         reader = FrameReader(target.max_message_bytes, binary=binary)
         return FramedTransport(stream, reader, upgrade.trailing)
-    raise ConnectFailed(f"cannot open {address.shown}: {stage} within {target.connect_timeout:g} s")
+    raise timed_out(target, address, stage)
 
 
-async def _upgrade(stream: trio.abc.Stream, upgrade: Upgrade, shown: str) -> None:
+async def dial_stream(target: Target, dial: Dial, address: Address) -> trio.abc.Stream:
+    """Call ``dial``; whatever the network did to it becomes ``ConnectFailed``."""
+    try:
+        return await dial(target)
+    except OSError as exc:
+        raise ConnectFailed(f"cannot open {address.shown}: {explain(exc)}") from exc
+    except trio.BrokenResourceError as exc:
+        raise ConnectFailed(f"cannot open {address.shown}: the stream broke") from exc
+
+
+def timed_out(target: Target, address: Address, stage: str) -> ConnectFailed:
+    """Say how far connecting had come when its time was over."""
+    return ConnectFailed(
+        f"cannot open {address.shown}: {stage} within {target.connect_timeout:g} s"
+    )
+
+
+async def _upgrade(stream: trio.abc.Stream, upgrade: Upgrade, address: Address) -> None:
     """Do the opening handshake over a stream."""
-    closed = f"cannot open {shown}: the peer closed the connection during the handshake"
     broken: trio.BrokenResourceError | None = None
     try:
         await stream.send_all(upgrade.request)
     except trio.BrokenResourceError as exc:
         broken = exc  # a peer that refuses without reading: what it said may still be there
     try:
+        await hear_answer(stream, upgrade, address)
+    except ConnectFailed as exc:
+        if broken is not None and exc.__cause__ is None:
+            raise exc from broken
+        raise
+
+
+async def hear_answer(stream: trio.abc.Stream, upgrade: Upgrade, address: Address) -> None:
+    """Read the answer to an upgrade that was sent, until it is open.
+
+    Raises:
+        ConnectFailed: it was refused, or the answer is not one.
+    """
+    try:
         while not (upgrade.open or upgrade.refused):
             upgrade.feed(await stream.receive_some(READ_SIZE))
     except trio.BrokenResourceError as exc:
-        raise ConnectFailed(closed) from exc
-    except ConnectFailed as exc:
-        if broken is None:
-            raise
-        raise ConnectFailed(closed) from (exc.__cause__ or broken)
+        raise ConnectFailed(
+            f"cannot open {address.shown}: the peer closed the connection during the handshake"
+        ) from exc
     if upgrade.refused:
-        with trio.move_on_after(BODY_WAIT):
-            try:
-                while not upgrade.complete:
-                    upgrade.feed(await stream.receive_some(READ_SIZE))
-            except trio.BrokenResourceError:
-                pass  # the status is known; the rest of its explanation is lost
+        # The status is known; the rest of its explanation has a moment to come.
+        with trio.move_on_after(BODY_WAIT), suppress(trio.BrokenResourceError):
+            while not upgrade.complete:
+                upgrade.feed(await stream.receive_some(READ_SIZE))
         raise upgrade.refusal()

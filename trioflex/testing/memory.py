@@ -76,7 +76,7 @@ def memory_connector(
 
 @asynccontextmanager
 async def _connect(
-    target: Target, serve: Serve, via: DialingConnector
+    target: Target, serve: Serve, via: DialingConnector, streams: Streams
 ) -> AsyncGenerator[Transport]:
     """Open one connection with ``serve`` at its other end."""
     peer = _Peer(serve)
