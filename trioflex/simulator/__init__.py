@@ -7,12 +7,17 @@ from .certificates import (
     open_certificates as open_certificates,
 )
 from .clocks import VirtualClock as VirtualClock, system_clock as system_clock
+from .coinflex import CoinflexModel as CoinflexModel
+from .coinfloor import CoinfloorModel as CoinfloorModel
 from .exchange import (
-    ExchangeStatistics as ExchangeStatistics,
-    Frame as Frame,
     SimulatedExchange as SimulatedExchange,
     open_exchange as open_exchange,
 )
 from .faults import Fault as Fault
+from .floor import Balance as Balance
+from .floor_peer import Command as Command
+from .floor_profile import FloorAccount as FloorAccount
+from .limits import Limit as Limit, Limits as Limits
 from .peer import ExchangeModel as ExchangeModel, Link as Link, Peer as Peer
 from .server import ServerAddress as ServerAddress, open_server as open_server, serve as serve
+from .tally import ExchangeStatistics as ExchangeStatistics, SeenFrame as SeenFrame

@@ -1,7 +1,7 @@
 """A simulated exchange: one venue's far side, hosted for any number of connections.
 
-The verbs of a test are in two places: those that stay in force in
-:class:`~trioflex.simulator.script.Script`, those that act at once here.
+The verbs of a test are in two places: those that stay in force in ``script.py``, those that act at
+once in ``interventions.py``. What is remembered and counted is in ``tally.py``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib
 import logging
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
-import attrs
 import trio
 from trio.testing import memory_stream_pair
 
@@ -23,11 +22,13 @@ from .._shell.transport import Target, Transport
 from .clocks import VirtualClock
 from .crew import open_crew
 from .faults import AcceptAndDrop, Dark, HangUpgrade, RefuseConnections
+from .interventions import Interventions
 from .line import Line, Spawn, Wire
 from .memory import MessageTransport, MessageWire
 from .peer import ExchangeModel
 from .script import Script
 from .server import host_stream
+from .tally import FRAMES_KEPT, ExchangeStatistics, SeenFrame, Tally
 from .tap import PacedStream, TappedStream
 
 _log = logging.getLogger("trioflex.simulator")
@@ -38,10 +39,6 @@ MODELS = {
 }
 """Venue name to the module and the class of its model, imported on first use."""
 
-FRAMES_KEPT = 10_000
-"""How many frames :attr:`SimulatedExchange.frames` remembers: the whole of an ordinary test, and
-some megabytes of a day-long run."""
-
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 """How far a client may be behind with reading: many minutes of a busy market, and little enough
 that a hundred such clients do not fill a small machine."""
@@ -50,43 +47,7 @@ FINAL_STATUS = frozenset({401, 403, 404})
 """Refusals of the upgrade that another attempt cannot change."""
 
 
-@attrs.frozen
-class Frame:
-    """One frame that passed, in either direction."""
-
-    at: float
-    """Trio's time, in seconds."""
-    connection: int
-    """Number of the connection."""
-    direction: Literal[">", "<"]
-    """``">"`` from the client to the venue, ``"<"`` from the venue to the client."""
-    text: str | bytes
-    """What passed; bytes if it was a binary message."""
-
-
-@attrs.frozen(kw_only=True)
-class ExchangeStatistics:
-    """What happened at a simulated exchange until now."""
-
-    connections: int
-    """WebSockets that were opened."""
-    open: int
-    """Those that still are."""
-    refused: int
-    """Attempts whose upgrade was refused, by the script or for being no upgrade at all."""
-    requests: int
-    """Frames received."""
-    frames: int
-    """Frames sent."""
-    dropped_slow: int
-    """Connections dropped because their client did not read (``max_queued_bytes``)."""
-    dropped_idle: int
-    """Connections dropped because nothing passed for the venue's idle timeout."""
-    failed: int
-    """Connections ended by an error of the simulator itself; the log has the traceback."""
-
-
-class SimulatedExchange(Script):
+class SimulatedExchange(Script, Interventions):
     """A venue's far side: its wire, its engine, its accounts, and a script of faults.
 
     ::
@@ -126,7 +87,8 @@ class SimulatedExchange(Script):
         max_queued_bytes: int = MAX_QUEUED_BYTES,
         **options: Any,
     ) -> None:
-        super().__init__()
+        Script.__init__(self)
+        Interventions.__init__(self)
         self.clock: Callable[[], int] = clock if clock is not None else VirtualClock()
         """The venue's wall clock; a client's ``Env`` made from it agrees about the time."""
         self.model: ExchangeModel = (
@@ -138,15 +100,8 @@ class SimulatedExchange(Script):
         self.notices_first = notices_first
         self.shuffle = shuffle
         self.max_queued_bytes = max_queued_bytes
-        self.frames: deque[Frame] = deque(maxlen=frames_kept)
-        """The newest frames that passed, oldest first; no more than ``frames_kept``."""
+        self.tally = Tally(frames_kept)
         self._random = random.Random(seed)
-        self._lines: dict[int, Line] = {}
-        self._requests: Counter[str] = Counter()
-        self._request_arrived = trio.Event()
-        self._frames_sent = 0
-        self._connections = self._refused = 0
-        self._dropped_slow = self._dropped_idle = self._failed = 0
 
     # -- connectors ----------------------------------------------------------------------------
 
@@ -166,7 +121,7 @@ class SimulatedExchange(Script):
         async with open_crew() as crew:
             await self._admit(target)
             transport = MessageTransport(target)
-            wire = MessageWire(transport, self.max_queued_bytes, self.note_slow)
+            wire = MessageWire(transport, self.max_queued_bytes, self.tally)
             wire.line = self.open_line(wire, crew.start_soon)
             raised = True
             try:
@@ -253,108 +208,6 @@ class SimulatedExchange(Script):
             await trio.sleep(rest)
             rest = self.model.trade()
 
-    # -- verbs that act at once ----------------------------------------------------------------
-
-    def drop(self, connection: int | None = None, *, mid_frame: bool = False) -> int:
-        """Cut connections without a Close, by RST where there is TCP.
-
-        Args:
-            connection: which one; ``None``: all that are open.
-            mid_frame: first write the beginning of a frame that never ends. Seen by byte-level
-                clients only.
-
-        Returns:
-            How many were cut.
-
-        Raises:
-            ValueError: the connection is not open.
-        """
-        lines = self._open_lines(connection)
-        for line in lines:
-            line.wire.drop(mid_frame=mid_frame)
-        return len(lines)
-
-    def close(
-        self,
-        code: int = 1000,
-        reason: str = "",
-        *,
-        connection: int | None = None,
-        keep_tcp: bool = False,
-    ) -> int:
-        """Close WebSockets with a Close frame.
-
-        Args:
-            code: the close code.
-            reason: the text that goes with it, at most 123 bytes of UTF-8.
-            connection: which one; ``None``: all that are open.
-            keep_tcp: leave the TCP connection open after the closing handshake, as some gateways
-                do. Byte-level clients only.
-
-        Returns:
-            How many were closed.
-
-        Raises:
-            ValueError: the connection is not open.
-        """
-        lines = self._open_lines(connection)
-        for line in lines:
-            line.wire.close(code, reason, keep_tcp=keep_tcp)
-        return len(lines)
-
-    def half_close(self, connection: int | None = None) -> int:
-        """End the venue's direction without a Close (FIN), and go on reading and executing.
-
-        Args:
-            connection: which one; ``None``: all that are open.
-
-        Returns:
-            How many were half closed.
-
-        Raises:
-            ValueError: the connection is not open.
-        """
-        lines = self._open_lines(connection)
-        for line in lines:
-            line.wire.half_close()
-        return len(lines)
-
-    def push(self, frame: str | bytes, connection: int | None = None) -> int:
-        """Send a frame as it is.
-
-        Args:
-            frame: text, JSON or not; bytes go out as a binary message.
-            connection: to which one; ``None``: to all that are open.
-
-        Returns:
-            How many it was sent to.
-
-        Raises:
-            ValueError: the connection is not open.
-        """
-        lines = self._open_lines(connection)
-        for line in lines:
-            line.emit(frame)
-        return len(lines)
-
-    def ping(self, connection: int | None = None) -> int:
-        """Send a WebSocket Ping.
-
-        Args:
-            connection: to which one; ``None``: to all that are open.
-
-        Returns:
-            How many it was sent to.
-
-        Raises:
-            ValueError: the connection is not open.
-        """
-        lines = self._open_lines(connection)
-        for line in lines:
-            line.touch()
-            line.wire.ping()
-        return len(lines)
-
     # -- what was seen -------------------------------------------------------------------------
 
     def count(self, method: str) -> int:
@@ -363,7 +216,7 @@ class SimulatedExchange(Script):
         Args:
             method: the name on the wire; ``"*"``: any.
         """
-        return self._requests.total() if method == "*" else self._requests[method]
+        return self.tally.count(method)
 
     async def seen(self, method: str, count: int = 1) -> None:
         """Wait until so many requests of that name have arrived since the exchange was made.
@@ -374,40 +227,29 @@ class SimulatedExchange(Script):
 
         Cancellation: nothing changes.
         """
-        await trio.lowlevel.checkpoint()
-        while self.count(method) < count:
-            await self._request_arrived.wait()
+        await self.tally.wait_count(method, count)
+
+    @property
+    def frames(self) -> deque[SeenFrame]:
+        """The newest frames that passed, oldest first; no more than ``frames_kept``."""
+        return self.tally.frames
 
     @property
     def next_connection(self) -> int:
         """The number that the next connection will have; the first has 1."""
-        return self._connections + 1
-
-    @property
-    def open_connections(self) -> tuple[int, ...]:
-        """Numbers of the connections that are open, oldest first."""
-        return tuple(self._lines)
+        return self.tally.connections + 1
 
     def statistics(self) -> ExchangeStatistics:
         """Return what happened until now."""
-        return ExchangeStatistics(
-            connections=self._connections,
-            open=len(self._lines),
-            refused=self._refused,
-            requests=self._requests.total(),
-            frames=self._frames_sent,
-            dropped_slow=self._dropped_slow,
-            dropped_idle=self._dropped_idle,
-            failed=self._failed,
-        )
+        return self.tally.statistics(len(self.lines))
 
     # -- for the hosts (memory.py, server.py) and the lines ------------------------------------
 
     def open_line(self, wire: Wire, spawn: Spawn) -> Line:
         """Make the far side of a connection whose WebSocket is open."""
-        self._connections += 1
-        line = Line(self, self._connections, wire, spawn)
-        self._lines[line.number] = line
+        self.tally.connections += 1
+        line = Line(self, self.tally.connections, wire, spawn)
+        self.lines[line.number] = line
         _log.info("connection %d opened", line.number)
         return line
 
@@ -420,7 +262,7 @@ class SimulatedExchange(Script):
 
     def forget(self, line: Line, why: str) -> None:
         """Take a line off the list of the open ones."""
-        del self._lines[line.number]
+        del self.lines[line.number]
         _log.info("connection %d ended: %s", line.number, why)
 
     def pushes_before_reply(self, pushes: int) -> int:
@@ -428,34 +270,6 @@ class SimulatedExchange(Script):
         if self.shuffle:
             return self._random.randint(0, pushes)
         return pushes if self.notices_first else 0
-
-    def note_request(self, connection: int, method: str, frame: str) -> None:
-        """Count and remember a frame that arrived."""
-        self._requests[method] += 1
-        self.frames.append(Frame(trio.current_time(), connection, ">", frame))
-        self._request_arrived.set()
-        self._request_arrived = trio.Event()
-
-    def note_frame(self, connection: int, frame: str | bytes) -> None:
-        """Count and remember a frame that leaves."""
-        self._frames_sent += 1
-        self.frames.append(Frame(trio.current_time(), connection, "<", frame))
-
-    def note_slow(self) -> None:
-        """Count a client that was dropped for not reading."""
-        self._dropped_slow += 1
-
-    def note_idle(self) -> None:
-        """Count a client that was dropped for being idle."""
-        self._dropped_idle += 1
-
-    def note_refused(self) -> None:
-        """Count an attempt that was refused."""
-        self._refused += 1
-
-    def note_failed(self) -> None:
-        """Count a connection that ended by an error of the simulator."""
-        self._failed += 1
 
     async def _admit(self, target: Target) -> None:
         await trio.lowlevel.checkpoint()
@@ -468,7 +282,7 @@ class SimulatedExchange(Script):
             )
         refusal = self.faults.take(RefuseConnections, self.next_connection)
         if refusal is not None:
-            self.note_refused()
+            self.tally.refused += 1
             raise ConnectFailed(
                 f"{self.model.name} refused the connection with HTTP status {refusal.status}.",
                 status=refusal.status,
@@ -478,17 +292,8 @@ class SimulatedExchange(Script):
             )
 
     def _faults_changed(self) -> None:
-        for line in list(self._lines.values()):
+        for line in list(self.lines.values()):
             line.wire.faults_changed()
-
-    def _open_lines(self, connection: int | None) -> list[Line]:
-        if connection is None:
-            return list(self._lines.values())
-        if connection not in self._lines:
-            raise ValueError(
-                f"connection {connection} is not open; those that are: {self.open_connections}"
-            )
-        return [self._lines[connection]]
 
 
 def _model_of(venue: str, *, seed: int, clock: Callable[[], int], **options: Any) -> ExchangeModel:
@@ -529,6 +334,3 @@ async def open_exchange(
     exchange = SimulatedExchange(venue, **options)
     async with exchange.trading():
         yield exchange
-
-
-__all__ = ["ExchangeStatistics", "Frame", "SimulatedExchange", "open_exchange"]

@@ -114,7 +114,7 @@ class Line:
             return
         self.touch()
         method = self._peer.method_of(frame)
-        self._exchange.note_request(self.number, method, frame)
+        self._exchange.tally.note_request(self.number, method, frame)
         take, number = self._faults.take, self.number
         replies: Sequence[str]
         pushes: Sequence[Push] = ()
@@ -155,7 +155,7 @@ class Line:
             deadline = self.last_activity + limit
             await trio.sleep_until(deadline)
             if self.last_activity + limit <= deadline:
-                self._exchange.note_idle()
+                self._exchange.tally.dropped_idle += 1
                 self.wire.drop(mid_frame=False)
 
     # -- what the wire asks --------------------------------------------------------------------
@@ -189,7 +189,7 @@ class Line:
         if isinstance(frame, str) and (garble := self._faults.take(Garble, self.number)):
             frame = garble.replace(frame)
         self.touch()
-        self._exchange.note_frame(self.number, frame)
+        self._exchange.tally.note_frame(self.number, frame)
         self.wire.send(frame)
 
     def _collect(self, act: Callable[[], None]) -> list[Push]:

@@ -17,6 +17,7 @@ import trio
 from .. import LocalProtocolError, RemoteProtocolError
 from .._shell.transport import Disconnected, Target, TransportStatistics
 from .line import Line
+from .tally import Tally
 
 RESERVED_CODES = frozenset({1004, 1005, 1006, 1015})
 """Close codes that never stand in a Close frame (RFC 6455, 7.4.1)."""
@@ -307,17 +308,15 @@ class MessageWire:
     Args:
         transport: the client's end.
         max_queued_bytes: how far a client may be behind with reading before it is dropped.
-        note_slow: called when it is.
+        tally: where that is counted.
     """
 
-    def __init__(
-        self, transport: MessageTransport, max_queued_bytes: int, note_slow: Callable[[], None]
-    ) -> None:
+    def __init__(self, transport: MessageTransport, max_queued_bytes: int, tally: Tally) -> None:
         self.line: Line | None = None
         self.gone = False
         self._transport = transport
         self._max_queued_bytes = max_queued_bytes
-        self._note_slow = note_slow
+        self._tally = tally
         self._dark: list[_Incoming] = []
         self._unread: deque[_Outgoing] = deque()
         self._unread_bytes = 0
@@ -332,7 +331,7 @@ class MessageWire:
         if not self._closing:
             self._deliver(_Text(frame.encode()) if isinstance(frame, str) else _Binary(frame))
             if self._transport.inbox_bytes > self._max_queued_bytes:
-                self._note_slow()
+                self._tally.dropped_slow += 1
                 self.drop(mid_frame=False)
 
     def ping(self) -> None:

@@ -100,7 +100,7 @@ class StreamWire:
         self._put(frame)
         self._queued_bytes += len(frame)
         if self._queued_bytes > self._exchange.max_queued_bytes:
-            self._exchange.note_slow()
+            self._exchange.tally.dropped_slow += 1
             self.drop(mid_frame=False)
 
     def ping(self) -> None:
@@ -218,7 +218,7 @@ async def host_stream(exchange: SimulatedExchange, stream: trio.abc.Stream) -> N
         if await _admit(exchange, tapped):
             await _host_websocket(exchange, tapped, request)
     except BadUpgrade as bad:
-        exchange.note_refused()
+        exchange.tally.refused += 1
         _log.info("a request was refused with HTTP status %d: %s", bad.status, bad)
         await _answer(tapped, refusal(bad.status, f"{bad}\n", bad.headers))
     except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
@@ -254,7 +254,7 @@ async def _admit(exchange: SimulatedExchange, stream: TappedStream) -> bool:
     refuse = take(RefuseConnections, number)
     if refuse is None:
         return True
-    exchange.note_refused()
+    exchange.tally.refused += 1
     headers = {} if refuse.retry_after is None else {"Retry-After": f"{refuse.retry_after:g}"}
     await _answer(stream, refusal(refuse.status, refuse.body, headers))
     return False
@@ -395,7 +395,7 @@ async def open_server(
     async def handle(stream: trio.SocketStream) -> None:
         nonlocal open_streams
         if open_streams >= max_connections:
-            exchange.note_refused()
+            exchange.tally.refused += 1
             # Without TLS even where it is due: not one connection more is to be worked for.
             await _answer(
                 TappedStream(stream), refusal(503, f"{max_connections} connections are enough.\n")
@@ -411,7 +411,7 @@ async def open_server(
         except Exception:
             # The promise of a server: what one client met must not be felt by the others. The
             # error is not lost, and over memory streams (byte_connector) it is raised.
-            exchange.note_failed()
+            exchange.tally.failed += 1
             _log.exception("the simulator failed on a connection, which was dropped")
         finally:
             open_streams -= 1

@@ -1,1 +1,71 @@
-"""The pytest plugin of trioflex."""
+"""The pytest plugin of trioflex: simulated exchanges as fixtures.
+
+It is loaded wherever trioflex is installed, so it imports nothing until a fixture is used. The
+fixtures are ordinary ones: they serve tests that run under pytest-trio in either of its modes, and
+tests that call ``trio.run`` themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..simulator import ExchangeModel, SimulatedExchange
+
+
+@pytest.fixture
+def simulated_exchange() -> Callable[..., SimulatedExchange]:
+    """Make simulated exchanges: ``simulated_exchange(venue, **options)``.
+
+    The arguments are those of :class:`trioflex.simulator.SimulatedExchange`: a venue's name or a
+    model of one's own, ``seed``, ``notices_first``, ``shuffle``, and the options of the venue's
+    model. Nobody trades but the test, until it says otherwise (``exchange.trade()``,
+    ``exchange.trading()``)::
+
+        async def test_replies_may_come_late(simulated_exchange, autojump_clock):
+            exchange = simulated_exchange("coinflex", notices_first=True, empty=True)
+            async with open_client(coinflex.VENUE, connector=exchange.connector) as client:
+                ...
+    """
+    from ..simulator import SimulatedExchange
+
+    def make(venue: str | ExchangeModel, **options: Any) -> SimulatedExchange:
+        return SimulatedExchange(venue, **options)
+
+    return make
+
+
+@pytest.fixture
+def coinflex_exchange() -> SimulatedExchange:
+    """A simulated CoinFLEX in memory, fresh for each test; its script is the test's.
+
+    Its books are filled, and nobody trades but the test. With ``autojump_clock`` an hour of it
+    takes no time::
+
+        async def test_a_lost_order_is_reported_as_unknown(coinflex_exchange, autojump_clock):
+            exchange = coinflex_exchange
+            exchange.silence("PlaceOrder")
+            credentials = coinflex.Credentials.from_env(exchange.model.credentials())
+            async with open_client(
+                coinflex.VENUE, credentials=credentials, connector=exchange.connector
+            ) as client:
+                ticket = await client.submit(ORDER)
+                await exchange.seen("PlaceOrder")
+                exchange.drop()
+                with pytest.raises(OutcomeUnknown):
+                    await ticket.reply()
+    """
+    from ..simulator import SimulatedExchange
+
+    return SimulatedExchange("coinflex")
+
+
+@pytest.fixture
+def coinfloor_exchange() -> SimulatedExchange:
+    """A simulated Coinfloor (version 2) in memory; see ``coinflex_exchange``."""
+    from ..simulator import SimulatedExchange
+
+    return SimulatedExchange("coinfloor")

@@ -1,0 +1,196 @@
+"""``trioflex simulate``: serve a simulated exchange on this machine until it is interrupted.
+
+The first line of standard output is one JSON object, for the program that started this one:
+``url``, ``credentials`` (keyed by the environment variables that clients read) and, with TLS,
+``ca_file``. Everything for people goes to standard error.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import trio
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trioflex.simulator import FloorAccount
+
+VENUES = ("coinflex", "coinfloor")
+
+FIRST_USER = 1
+"""Id of the default account, whose credentials are printed."""
+
+
+async def simulate_command(
+    venue: str = "coinflex",
+    port: int = 0,
+    tls: bool = False,
+    seed: int = 0,
+    accounts: Sequence[str] = (),
+    trade: bool = True,
+) -> None:
+    """Serve a simulated exchange on 127.0.0.1 until SIGINT or SIGTERM.
+
+    Args:
+        venue: ``"coinflex"`` or ``"coinfloor"``.
+        port: TCP port; 0 picks a free one.
+        tls: serve ``wss://``, with an authority made for this run.
+        seed: chooses the course of the market, and everything else that is random.
+        accounts: users beside the default one, each as ``USER_ID:COOKIE:PASSPHRASE``.
+        trade: whether the other market participants trade.
+
+    Raises:
+        ValueError: an account is malformed or given twice, or the venue is not known.
+        LocalProtocolError: the port cannot be bound.
+
+    Cancellation: all connections are dropped, and what was written to disk is removed.
+    """
+    from trioflex import LocalProtocolError
+    from trioflex.simulator import (
+        FloorAccount,
+        SimulatedExchange,
+        open_certificates,
+        open_server,
+        system_clock,
+    )
+
+    exchange = SimulatedExchange(
+        venue,
+        seed=seed,
+        clock=system_clock,
+        accounts=[FloorAccount(), *map(parse_account, accounts)],
+    )
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals, _log_to_stderr():
+        async with AsyncExitStack() as stack:
+            certificates = stack.enter_context(open_certificates()) if tls else None
+            server = open_server(
+                exchange,
+                port=port,
+                ssl_context=None if certificates is None else certificates.ssl_context,
+            )
+            try:
+                address = await stack.enter_async_context(server)
+            except OSError as exc:
+                raise LocalProtocolError(
+                    f"cannot listen on port {port}: {exc.strerror}; give another one, or 0 to have"
+                    " a free one picked"
+                ) from exc
+            if trade:
+                await stack.enter_async_context(exchange.trading())
+            first = {"url": address.url, "credentials": dict(exchange.model.credentials())}
+            if certificates is not None:
+                first["ca_file"] = str(certificates.ca_file)
+            print(json.dumps(first), flush=True)
+            log = logging.getLogger("trioflex.simulator")
+            log.info("%s is served on %s; Ctrl-C ends it", venue, address.url)
+            async for number in signals:
+                log.info("%s: ending", signal.Signals(number).name)
+                break
+            statistics = exchange.statistics()
+            log.info(
+                "%d connections, %d requests, %d frames sent",
+                statistics.connections,
+                statistics.requests,
+                statistics.frames,
+            )
+
+
+def parse_account(text: str) -> FloorAccount:
+    """Return the account written as ``USER_ID:COOKIE:PASSPHRASE``; the passphrase may hold colons.
+
+    Raises:
+        ValueError: it is not written so. The message never repeats the passphrase.
+    """
+    from trioflex.simulator import FloorAccount
+
+    parts = text.split(":", 2)
+    if len(parts) != 3:
+        raise ValueError(
+            "an account is USER_ID:COOKIE:PASSPHRASE, with two colons at least;"
+            f" one was given with {len(parts) - 1}"
+        )
+    user_id, cookie, passphrase = parts
+    if not (user_id.isascii() and user_id.isdecimal() and int(user_id) < 2**64):
+        raise ValueError(f"the user id of an account is a whole number below 2^64, not {user_id!r}")
+    try:
+        base64.b64decode(cookie, validate=True)
+    except binascii.Error:
+        raise ValueError(f"the cookie of user {user_id} is not Base64; take one that is") from None
+    return FloorAccount(int(user_id), cookie, passphrase)
+
+
+@contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Write what the simulator logs to standard error, a line for a person each."""
+    logger = logging.getLogger("trioflex.simulator")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _check_venue(venue: str) -> str:
+    if venue not in VENUES:
+        raise typer.BadParameter(f"there is no simulated {venue!r}: choose {' or '.join(VENUES)}")
+    return venue
+
+
+def _check_accounts(accounts: list[str]) -> list[str]:
+    seen = {FIRST_USER}
+    for account in accounts:
+        try:
+            user_id = parse_account(account).user_id
+        except ValueError as wrong:
+            raise typer.BadParameter(str(wrong)) from None
+        if user_id in seen:
+            raise typer.BadParameter(f"user {user_id} is there already: give each id once")
+        seen.add(user_id)
+    return accounts
+
+
+def simulate(
+    context: typer.Context,
+    venue: Annotated[
+        str, typer.Argument(help="coinflex or coinfloor.", callback=_check_venue)
+    ] = "coinflex",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="TCP port on 127.0.0.1; 0 picks a free one.")
+    ] = 0,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve wss://, with an authority made for this run.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Chooses the course of the market.")] = 0,
+    accounts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account",
+            metavar="USER_ID:COOKIE:PASSPHRASE",
+            help="One more user, for this simulation only; may be given several times.",
+        ),
+    ] = None,
+    trade: Annotated[
+        bool, typer.Option("--trade/--no-trade", help="Whether other participants trade.")
+    ] = True,
+) -> None:
+    """Serve a simulated exchange on this machine, until Ctrl-C."""
+    from .app import execute
+
+    execute(
+        context, simulate_command, venue, port, tls, seed, _check_accounts(accounts or []), trade
+    )
