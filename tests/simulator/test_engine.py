@@ -302,6 +302,17 @@ def test_market_orders_end_with_the_funds():
     assert (0, 0) == taker.balance(BASE)
 
 
+def test_a_buyer_at_the_end_of_his_funds_is_done():
+    """What lucky lots leave over does not trade again and again with the same order."""
+    room = Room(divisor=10, fee="0.5", lots=Lots(up=False))
+    maker, taker = room.account("maker"), room.account("taker", counter=8)
+    room.place(maker, -50, 7)
+    assert 43 == room.execute(taker, quantity=50)
+    assert [(7, 4, 2)] == [
+        (match.quantity, match.total, match.bid_fee) for match in room.told(OrdersMatched)
+    ]
+
+
 def test_market_orders_have_no_id(room):
     """Their side of a trade has neither id nor remainder, but the tonce."""
     maker, taker = room.account("maker"), room.account("taker")

@@ -40,6 +40,7 @@ class Engine:
         markets: what can be traded.
         rules: what the venue decides.
         seed: of the lots by which totals and fees are rounded.
+        lots: draws them, instead of a generator with that seed.
         clock: microseconds since 1970; times given out never repeat and never go back, whatever
             the clock does.
     """
@@ -50,6 +51,7 @@ class Engine:
         *,
         rules: Rules | None = None,
         seed: int = 0,
+        lots: Random | None = None,
         clock: Callable[[], int],
     ) -> None:
         self.rules = rules or Rules()
@@ -65,7 +67,7 @@ class Engine:
         self._listeners: list[Callable[[Happening], None]] = []
         self._matcher = Matcher(
             self.ledger,
-            Tariff(self.rules.fee_rate, Random(f"lots {seed}")),
+            Tariff(self.rules.fee_rate, lots or Random(f"lots {seed}")),
             fee_from_reservation=self.rules.fee_from_reservation,
             emit=self._emit,
             stamp=self.stamp,
