@@ -99,6 +99,8 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         self._peak = self._received = self._dropped = self._conflated = 0
         self._gaps = self._resumes = 0
         self._lost_at_end = 0
+        self._promised: list[Any] = []
+        """Snapshots that a ``Resumed`` promises, under ``Overflow.LATEST``; some may be read."""
 
     def __repr__(self) -> str:
         return f"<Receiver of {self._channel!r}, {len(self._items)} waiting>"
@@ -254,6 +256,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         count = len(items)
         if self._over:
             if self._lost_at_end:
+                self._received += count
                 self._lost_at_end += count
                 self._dropped += count
             return
@@ -290,6 +293,11 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             return
         self._resumes += 1
         self._received += len(items)
+        if self._overflow is Overflow.LATEST:
+            waiting = {id(item) for item in self._items}
+            self._promised = [item for item in self._promised if id(item) in waiting]
+            if resumed.snapshot:
+                self._promised.append(items[0])
         self._append((resumed, *items))
 
     def fail(self, error: Callable[[], TrioflexError]) -> None:
@@ -324,15 +332,20 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
 
     def _clear(self) -> int:
         """Throw the backlog away; return how many items that were, older gaps' included."""
+        waiting = self._items
         dropped = 0
         own = 0
-        for item in self._items:
+        # The reader has the beginning of this gap already, so its end must not get lost.
+        end = waiting.popleft() if waiting and type(waiting[0]) is Resumed else None
+        for item in waiting:
             kind = type(item)
             if kind is Gap:
                 dropped += item.dropped
             elif kind is not Resumed:
                 own += 1
-        self._items.clear()
+        waiting.clear()
+        if end is not None:
+            waiting.append(attrs.evolve(end, snapshot=False))
         self._dropped += own
         return dropped + own
 
@@ -350,6 +363,9 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         """Drop the oldest items, but no marker: every gap keeps its end."""
         waiting = self._items
         kept: list[Any] = []
+        if waiting and any(waiting[0] is snapshot for snapshot in self._promised):
+            # The reader has the marker that promises this snapshot, so it gets the snapshot.
+            kept.append(waiting.popleft())
         while surplus > 0 and waiting:
             item = waiting.popleft()
             if type(item) is Gap or type(item) is Resumed:
