@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import attrs
 
 from .cases import CASES, GOALS, Case, Figure, Goal
+from .measure import Figures
 from .runner import Results
 
-SERVER_BOUND = 0.85
-"""Share of its core that a client must use; one that idles more waited for the server."""
+IDLE = 0.85
+"""Share of its core that a client must get; with less it waited for the server, or for others who
+use the machine."""
 
 
 @attrs.frozen
@@ -30,8 +32,12 @@ class Spread:
 
 def spread(results: Results, case: str, client: str, key: str) -> Spread | None:
     """Return one figure of one client."""
-    rounds = results.get(case, {}).get(client)
-    return Spread.of([figures[key] for figures in rounds]) if rounds else None
+    values = [figures[key] for figures in _rounds(results, case, client) if key in figures]
+    return Spread.of(values) if values else None
+
+
+def _rounds(results: Results, case: str, client: str) -> list[Figures]:
+    return results.get(case, {}).get(client, [])
 
 
 def beside(
@@ -42,13 +48,9 @@ def beside(
     minus: bool = False,
 ) -> Spread | None:
     """Compare two figures (case, client, key) within each round: the same weather for both."""
-    pairs = list(
-        zip(
-            (figures[ours[2]] for figures in results.get(ours[0], {}).get(ours[1], [])),
-            (figures[other[2]] for figures in results.get(other[0], {}).get(other[1], [])),
-            strict=False,  # one that failed in a later round has fewer
-        )
-    )
+    # One that failed in a later round has fewer; one without this figure has none.
+    rounds = zip(_rounds(results, *ours[:2]), _rounds(results, *other[:2]), strict=False)
+    pairs = [(a[ours[2]], b[other[2]]) for a, b in rounds if ours[2] in a and other[2] in b]
     if not pairs:
         return None
     return Spread.of([(a - b) if minus else a / b for a, b in pairs])
@@ -82,34 +84,35 @@ def table(results: Results, case: Case) -> Iterator[str]:
     better = "more is better" if figure.more_is_better else "less is better"
     yield f"### {case.name}: {case.title} ({better})"
     yield ""
-    yield f"| client | {figure.unit} | lowest to highest | {case.ours} / it | CPU µs | p99 µs |"
-    yield "| --- | --: | --: | --: | --: | --: |"
+    yield (
+        f"| client | {figure.unit} | lowest to highest | {case.ours} / it | CPU µs | "
+        f"{case.ours} / it, by CPU | p99 µs |"
+    )
+    yield "| --- | --: | --: | --: | --: | --: | --: |"
     for client, value in rows(results, case):
-        load = (
-            spread(results, case.name, client, "load")
-            if _has(results, case, client, "load")
-            else None
-        )
-        mark = " †" if load is not None and load.median < SERVER_BOUND else ""
-        ratio = beside(results, (case.name, case.ours, figure.key), (case.name, client, figure.key))
-        extra = [
-            number(s.median)
-            if _has(results, case, client, key)
-            and (s := spread(results, case.name, client, key)) is not None
-            else ""
-            for key in ("cpu_us", "p99_us")
-        ]
-        yield (
-            f"| {client} | {number(value.median)}{mark} | "
-            f"{number(value.low)} to {number(value.high)} | "
-            f"{share(ratio) if ratio is not None and client != case.ours else ''} | "
-            f"{extra[0]} | {extra[1]} |"
-        )
+        load = spread(results, case.name, client, "load")
+        mark = " †" if load is not None and load.median < IDLE else ""
+        cells = [client, number(value.median) + mark]
+        cells.append(f"{number(value.low)} to {number(value.high)}")
+        cells.append(_beside_ours(results, case, client, figure.key))
+        cells.append(_median(results, case, client, "cpu_us"))
+        cells.append(_beside_ours(results, case, client, "cpu_us"))
+        cells.append(_median(results, case, client, "p99_us"))
+        yield f"| {' | '.join(cells)} |"
     yield ""
 
 
-def _has(results: Results, case: Case, client: str, key: str) -> bool:
-    return key in results[case.name][client][0]
+def _median(results: Results, case: Case, client: str, key: str) -> str:
+    found = spread(results, case.name, client, key)
+    return "" if found is None else number(found.median)
+
+
+def _beside_ours(results: Results, case: Case, client: str, key: str) -> str:
+    if client == case.ours:
+        return ""
+    ours, other = (case.name, case.ours, key), (case.name, client, key)
+    ratio = beside(results, ours, other)
+    return "" if ratio is None else share(ratio)
 
 
 def goal_value(results: Results, goal: Goal) -> Spread | None:
