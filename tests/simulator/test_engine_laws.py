@@ -258,7 +258,7 @@ def priority(order: Order) -> tuple[int, int]:
     st.none() | prices,
 )
 def test_price_and_time_decide_who_trades(resting, quantity, limit):
-    """An order trades with the others in their order, the limit permitting, and as far as it goes."""
+    """An order trades with the others in their order, as far as its limit and size go."""
     room = Room()
     accounts = {name: room.account(name) for name in NAMES}
     for name, size, price in resting:
@@ -310,8 +310,8 @@ def test_an_engine_is_fast_enough_for_long_tests():
     room = Room(divisor=10_000, fee="0.0003", max_open_orders=10_000)
     accounts = [room.account(name) for name in NAMES]
     for distance in range(1, 1_001):
-        room.place(accounts[0], 10, 100_000 - 30 - distance)
-        room.place(accounts[0], -10, 100_000 + 30 + distance)
+        room.place(accounts[0], 200, 100_000 - 30 - distance)
+        room.place(accounts[0], -200, 100_000 + 30 + distance)
     random = Random(5)
     count = 20_000
     begun = time.process_time()
@@ -330,4 +330,4 @@ def test_an_engine_is_fast_enough_for_long_tests():
     # The aim is 20,000 a second, and it is several times as many; a slow and busy machine may
     # need more, a change that makes commands take longer with the size of the book fails.
     assert seconds < count / 10_000
-    assert len(room.engine.orders) > 2_000
+    assert len(room.engine.orders) > 1_500

@@ -205,9 +205,10 @@ class Book:
         for maker in self.side(bid=not bid):
             wanted = left * market.divisor // maker.price if by_total else left
             portion = min(wanted, maker.quantity)
-            if not portion:
-                break
             traded += portion
             exact += portion * maker.price
             left -= market.cost(portion, maker.price) if by_total else portion
+            if portion < maker.quantity:
+                # The rest is less than one unit at this price, and no later price has a turn.
+                break
         return traded, (2 * exact + market.divisor) // (2 * market.divisor)
