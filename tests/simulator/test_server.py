@@ -24,7 +24,7 @@ from trioflex.simulator import (
     open_server,
     serve,
 )
-from trioflex.simulator.server import host_stream
+from trioflex.simulator.hosting import host_stream
 
 connect = websocket_connector()
 

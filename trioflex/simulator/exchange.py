@@ -22,12 +22,13 @@ from .._shell.transport import Target, Transport
 from .clocks import VirtualClock
 from .crew import open_crew
 from .faults import AcceptAndDrop, Dark, HangUpgrade, RefuseConnections
+from .hosting import host_stream
 from .interventions import Interventions
 from .line import Line, Spawn, Wire
-from .memory import MessageTransport, MessageWire
+from .message_transport import MessageTransport
+from .message_wire import MessageWire
 from .peer import ExchangeModel
 from .script import Script
-from .server import host_stream
 from .tally import FRAMES_KEPT, ExchangeStatistics, SeenFrame, Tally
 from .tap import PacedStream, TappedStream
 
@@ -243,7 +244,7 @@ class SimulatedExchange(Script, Interventions):
         """Return what happened until now."""
         return self.tally.statistics(len(self.lines))
 
-    # -- for the hosts (memory.py, server.py) and the lines ------------------------------------
+    # -- for the hosts (connector, hosting.py) and the lines ------------------------------------
 
     def open_line(self, wire: Wire, spawn: Spawn) -> Line:
         """Make the far side of a connection whose WebSocket is open."""

@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 import trio
 
+DRAIN_SIZE = 65_536
+"""Bytes of one read of what nobody wants: a socket's usual buffer."""
+
 # SO_LINGER switched on with 0 seconds: closing the socket sends RST instead of FIN (socket(7)).
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -125,6 +128,14 @@ class TappedStream(trio.abc.Stream):
             await self._stream.aclose()
         finally:
             self._note_end()
+
+    async def drain(self) -> None:
+        """Read and forget, until the client has gone."""
+        try:
+            while await self.receive_some(DRAIN_SIZE):
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
 
     def _bottom(self) -> trio.abc.Stream:
         stream = self._stream

@@ -9,64 +9,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
-import attrs
 import trio
 
 from .. import LocalProtocolError, RemoteProtocolError
 from .._shell.transport import Disconnected, Target, TransportStatistics
-from .line import Line
-from .tally import Tally
+from .message_items import Binary, Close, End, Incoming, Outgoing, Ping, Pong, Text, framed
+
+if TYPE_CHECKING:
+    from .message_wire import MessageWire
 
 RESERVED_CODES = frozenset({1004, 1005, 1006, 1015})
 """Close codes that never stand in a Close frame (RFC 6455, 7.4.1)."""
 
 READ_SIZE = 65_536
 """Bytes one ``receive`` returns at most, as one read of a socket would."""
-
-
-@attrs.frozen
-class _Text:
-    data: bytes
-
-
-@attrs.frozen
-class _Binary:
-    data: bytes
-
-
-@attrs.frozen
-class _Ping:
-    pass
-
-
-@attrs.frozen
-class _Pong:
-    pass
-
-
-@attrs.frozen
-class _Close:
-    code: int
-    reason: str
-
-
-@attrs.frozen
-class _End:
-    """The end of the stream: by FIN, or by RST."""
-
-    why: str
-
-
-_Incoming: TypeAlias = _Text | _Binary | _Ping | _Pong | _Close | _End
-_Outgoing: TypeAlias = str | _Ping | _Pong | _Close
-
-
-def _framed(size: int, *, masked: bool) -> int:
-    """Return the bytes that a message takes on a wire (RFC 6455, 5.2)."""
-    header = 2 if size < 126 else 4 if size < 65_536 else 10
-    return size + header + (4 if masked else 0)
 
 
 def _ignore() -> None:
@@ -83,9 +41,9 @@ class MessageTransport:
     def __init__(self, target: Target) -> None:
         self.notify: Callable[[], None] = _ignore
         self._target = target
-        self._inbox: deque[_Incoming] = deque()
+        self._inbox: deque[Incoming] = deque()
         self._arrived = trio.Event()
-        self._owed: list[_Outgoing] = []
+        self._owed: list[Outgoing] = []
         self._end: Exception | None = None
         self._closing = False
         self._sending = False
@@ -115,7 +73,7 @@ class MessageTransport:
             if messages and self._is_last(self._inbox[0]):
                 break
             item = self._inbox.popleft()
-            if isinstance(item, _Text):
+            if isinstance(item, Text):
                 messages.append(self._text(item.data))
                 size += len(item.data)
             else:
@@ -132,7 +90,7 @@ class MessageTransport:
             await trio.lowlevel.checkpoint()
             owed, self._owed = self._owed, []
             for item in (*owed, *messages):
-                if isinstance(item, _Ping):
+                if isinstance(item, Ping):
                     self._pinged_at = trio.current_time()
                 await wire.carry(item)
                 self._count_out(item)
@@ -144,7 +102,7 @@ class MessageTransport:
 
     def ping(self) -> None:
         """See :meth:`trioflex.Transport.ping`."""
-        self._owe(_Ping())
+        self._owe(Ping())
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """See :meth:`trioflex.Transport.close`."""
@@ -155,7 +113,7 @@ class MessageTransport:
             )
         if not self._closing:
             self._closing = True
-            self._owe(_Close(code, reason))
+            self._owe(Close(code, reason))
 
     def abort(self) -> None:
         """See :meth:`trioflex.Transport.abort`."""
@@ -175,10 +133,10 @@ class MessageTransport:
 
     # -- for the connector and the far end -----------------------------------------------------
 
-    def arrive(self, item: _Incoming) -> None:
+    def arrive(self, item: Incoming) -> None:
         """Put something into the inbox."""
         self._inbox.append(item)
-        if isinstance(item, _Text | _Binary):
+        if isinstance(item, Text | Binary):
             self.inbox_bytes += len(item.data)
         self._arrived.set()
 
@@ -188,7 +146,7 @@ class MessageTransport:
             return
         await trio.lowlevel.checkpoint_if_cancelled()
         if not self._closing:
-            self._owed.append(_Close(1000, ""))
+            self._owed.append(Close(1000, ""))
         try:
             with trio.move_on_after(self._target.close_timeout):
                 for item in self._owed:
@@ -217,12 +175,12 @@ class MessageTransport:
             raise Disconnected(f"Nothing can be sent: {self._end}")
         if self.wire.gone:
             raise Disconnected("Nothing can be sent: the connection was lost.")
-        if self._closing and (messages or _Close not in map(type, self._owed)):
+        if self._closing and (messages or Close not in map(type, self._owed)):
             raise Disconnected("Nothing can be sent: the WebSocket is being closed.")
         return self.wire
 
-    def _owe(self, item: _Outgoing) -> None:
-        if isinstance(item, _Pong) and item in self._owed:
+    def _owe(self, item: Outgoing) -> None:
+        if isinstance(item, Pong) and item in self._owed:
             # The newest Pong answers every Ping before it (RFC 6455, 5.5.3).
             return
         self._owed.append(item)
@@ -232,22 +190,22 @@ class MessageTransport:
         """Owe a Close that is written on leaving: the connection is over for its user."""
         if not self._closing:
             self._closing = True
-            self._owed.append(_Close(code, ""))
+            self._owed.append(Close(code, ""))
 
-    def _count_out(self, item: _Outgoing) -> None:
+    def _count_out(self, item: Outgoing) -> None:
         if isinstance(item, str):
             self._messages_out += 1
-            self._bytes_out += _framed(len(item.encode()), masked=True)
+            self._bytes_out += framed(len(item.encode()), masked=True)
             return
-        self._bytes_out += _framed(0, masked=True)
-        if isinstance(item, _Ping):
+        self._bytes_out += framed(0, masked=True)
+        if isinstance(item, Ping):
             self._pings += 1
 
-    def _is_last(self, item: _Incoming) -> bool:
+    def _is_last(self, item: Incoming) -> bool:
         """Return whether nothing is received after it; what came before is handed over first."""
-        if isinstance(item, _Text):
+        if isinstance(item, Text):
             return len(item.data) > self._target.max_message_bytes
-        return isinstance(item, _Binary | _Close | _End)
+        return isinstance(item, Binary | Close | End)
 
     def _text(self, data: bytes) -> bytes:
         if len(data) > self._target.max_message_bytes:
@@ -259,22 +217,22 @@ class MessageTransport:
             self._owe_last(1009)
             raise self._again(self._end)
         self._messages_in += 1
-        self._bytes_in += _framed(len(data), masked=False)
+        self._bytes_in += framed(len(data), masked=False)
         self.inbox_bytes -= len(data)
         return data
 
-    def _control(self, item: _Incoming) -> None:
+    def _control(self, item: Incoming) -> None:
         match item:
-            case _Ping():
-                self._bytes_in += _framed(0, masked=False)
-                self._owe(_Pong())
-            case _Pong():
-                self._bytes_in += _framed(0, masked=False)
+            case Ping():
+                self._bytes_in += framed(0, masked=False)
+                self._owe(Pong())
+            case Pong():
+                self._bytes_in += framed(0, masked=False)
                 self._pongs += 1
                 if self._pinged_at is not None:
                     self._ping_time = trio.current_time() - self._pinged_at
                     self._pinged_at = None
-            case _Close(code=code, reason=reason):
+            case Close(code=code, reason=reason):
                 self._end = Disconnected(
                     f"The far side closed the WebSocket with code {code}"
                     + (f" ({reason})." if reason else "."),
@@ -283,9 +241,9 @@ class MessageTransport:
                     clean=True,
                 )
                 self._owe_last(code)
-            case _End(why=why):
+            case End(why=why):
                 self._end = Disconnected(why)
-            case _Binary(data=data):
+            case Binary(data=data):
                 self._end = RemoteProtocolError(
                     f"A binary message of {len(data)} bytes: venues send text only.",
                     close_code=1003,
@@ -300,137 +258,3 @@ class MessageTransport:
         if isinstance(end, RemoteProtocolError):
             return RemoteProtocolError(str(end), close_code=end.close_code)
         return end
-
-
-class MessageWire:
-    """The far side's end: a :class:`~trioflex.simulator.line.Wire` without bytes.
-
-    Args:
-        transport: the client's end.
-        max_queued_bytes: how far a client may be behind with reading before it is dropped.
-        tally: where that is counted.
-    """
-
-    def __init__(self, transport: MessageTransport, max_queued_bytes: int, tally: Tally) -> None:
-        self.line: Line | None = None
-        self.gone = False
-        self._transport = transport
-        self._max_queued_bytes = max_queued_bytes
-        self._tally = tally
-        self._dark: list[_Incoming] = []
-        self._unread: deque[_Outgoing] = deque()
-        self._unread_bytes = 0
-        self._closing = False
-        self._progress = trio.Event()
-        transport.wire = self
-
-    # -- Wire ----------------------------------------------------------------------------------
-
-    def send(self, frame: str | bytes) -> None:
-        """Queue a text message, or a binary one."""
-        if not self._closing:
-            self._deliver(_Text(frame.encode()) if isinstance(frame, str) else _Binary(frame))
-            if self._transport.inbox_bytes > self._max_queued_bytes:
-                self._tally.dropped_slow += 1
-                self.drop(mid_frame=False)
-
-    def ping(self) -> None:
-        """Queue a Ping."""
-        self._deliver(_Ping())
-
-    def close(self, code: int, reason: str, *, keep_tcp: bool) -> None:
-        """Queue a Close. There is no TCP connection here that could be kept."""
-        if not self._closing:
-            self._closing = True
-            self._deliver(_Close(code, reason))
-
-    def half_close(self) -> None:
-        """Queue the end of the outgoing direction; go on reading."""
-        if not self._closing:
-            self._closing = True
-            self._deliver(_End("The far side ended the connection without a Close frame."))
-
-    def drop(self, *, mid_frame: bool) -> None:
-        """End the connection; half a frame is never seen by a client of whole messages."""
-        self._finish("dropped by the venue")
-        self._transport.arrive(_End("The connection was reset by the far side."))
-
-    def faults_changed(self) -> None:
-        """Catch up with whatever was held back and may pass now."""
-        line = self._line
-        if line.writing:
-            dark, self._dark = self._dark, []
-            for item in dark:
-                self._transport.arrive(item)
-        while self._unread and line.reading and not self.gone:
-            self._take(self._unread.popleft())
-        if not self._unread:
-            self._unread_bytes = 0
-        self._wake()
-
-    # -- what the client's end calls -----------------------------------------------------------
-
-    async def carry(self, item: _Outgoing) -> None:
-        """Take one message or control frame of the client; wait while nobody reads.
-
-        Raises:
-            trioflex.Disconnected: the connection ended meanwhile.
-        """
-        size = _framed(len(item.encode()) if isinstance(item, str) else 0, masked=True)
-        while True:
-            if self.gone:
-                raise Disconnected("The connection was lost.")
-            if not self._unread and self._line.reading:
-                self._take(item)
-                return
-            if self._unread_bytes + size <= self._line.room:
-                self._unread.append(item)
-                self._unread_bytes += size
-                return
-            await self._progress.wait()
-
-    def left(self, why: str) -> None:
-        """Take notice that the client has gone."""
-        if not self.gone:
-            self._finish(why)
-
-    # -- within --------------------------------------------------------------------------------
-
-    @property
-    def _line(self) -> Line:
-        if self.line is None:
-            raise RuntimeError("a wire in memory was used before its line was made")
-        return self.line
-
-    def _deliver(self, item: _Incoming) -> None:
-        if self.gone:
-            return
-        if self._line.writing:
-            self._transport.arrive(item)
-        else:
-            self._dark.append(item)
-
-    def _take(self, item: _Outgoing) -> None:
-        line = self._line
-        match item:
-            case str():
-                line.received(item)
-            case _Ping():
-                line.touch()
-                self._deliver(_Pong())
-            case _Pong():
-                line.touch()
-            case _Close(code=code, reason=reason):
-                if not self._closing:
-                    self._closing = True
-                    self._deliver(_Close(code, reason))
-                self._finish(f"closed by the client with code {code}")
-
-    def _finish(self, why: str) -> None:
-        self.gone = True
-        self._line.ended(why)
-        self._wake()
-
-    def _wake(self) -> None:
-        self._progress.set()
-        self._progress = trio.Event()
