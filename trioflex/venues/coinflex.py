@@ -26,7 +26,9 @@ import attrs
 from .._vocabulary.errors import LocalProtocolError
 from .._vocabulary.settings import Rate
 from ..protocol import Venue
+from ._floor.arguments import as_flag
 from ._floor.assets import Asset as Asset, AssetTable as AssetTable, Market as Market
+from ._floor.balances import BalanceSheet as BalanceSheet
 from ._floor.channels import (
     Balances as Balances,
     OrderBook as OrderBook,
@@ -35,47 +37,47 @@ from ._floor.channels import (
     TradeVolume as TradeVolume,
 )
 from ._floor.credentials import Credentials as _Credentials
+from ._floor.dialect import Dialect
 from ._floor.find import Asks, NotOpen as NotOpen, find_open
-from ._floor.folds import (
-    BalanceSheet as BalanceSheet,
+from ._floor.notices import (
+    BalanceChanged as BalanceChanged,
+    OrderClosed as OrderClosed,
+    OrderModified as OrderModified,
+    OrderOpened as OrderOpened,
+    OrdersMatched as OrdersMatched,
+    TradeVolumeChanged as TradeVolumeChanged,
+)
+from ._floor.orders import (
+    CancelAllOrders as CancelAllOrders,
+    CancelOrder as CancelOrder,
+    EstimateMarketOrder as EstimateMarketOrder,
+    ModifyOrder as _ModifyOrder,
+    NewOrder,
+)
+from ._floor.own_orders import (
     OpenOrders as OpenOrders,
     OrderState as OrderState,
     TrackedOrder as TrackedOrder,
 )
-from ._floor.requests import (
-    CancelAllOrders as CancelAllOrders,
-    CancelOrder as CancelOrder,
-    EstimateMarketOrder as EstimateMarketOrder,
-    GetBalances as GetBalances,
-    GetOrders as GetOrders,
-    GetTradeVolume as GetTradeVolume,
-    ModifyOrder as _ModifyOrder,
-    NewOrder,
-    WatchOrders,
-    WatchTicker,
-    flag,
-)
-from ._floor.session import Dialect
-from ._floor.venue import declare
-from ._floor.wire import (
+from ._floor.replies import (
     Balance as Balance,
-    BalanceChanged as BalanceChanged,
     BalancesSnapshot as BalancesSnapshot,
     BookOrder as BookOrder,
     BookSnapshot as BookSnapshot,
     CancelledOrders as CancelledOrders,
     Estimate as Estimate,
     Order as Order,
-    OrderClosed as OrderClosed,
-    OrderModified as OrderModified,
-    OrderOpened as OrderOpened,
     OrderPlaced as OrderPlaced,
-    OrdersMatched as OrdersMatched,
     OrdersSnapshot as OrdersSnapshot,
     TickerSnapshot as TickerSnapshot,
     TradedVolume as TradedVolume,
-    TradeVolumeChanged as TradeVolumeChanged,
 )
+from ._floor.requests import (
+    GetBalances as GetBalances,
+    GetOrders as GetOrders,
+    GetTradeVolume as GetTradeVolume,
+)
+from ._floor.venue import declare
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
@@ -201,7 +203,7 @@ class PlaceOrder(NewOrder):
     """True: it rests until it is filled or cancelled. False: the venue cancels it when the
     connection ends (which it may notice only after 60 s). ``IMMEDIATE_OR_CANCEL``: it never
     rests. No effect on market orders."""
-    post_only: bool = attrs.field(default=False, kw_only=True, converter=flag)
+    post_only: bool = attrs.field(default=False, kw_only=True, converter=as_flag)
     """Refuse the order if it would trade at once. Limit orders only."""
 
     def __attrs_post_init__(self) -> None:
@@ -244,8 +246,6 @@ _REQUESTS = (
     CancelOrder,
     CancelAllOrders,
     GetTradeVolume,
-    WatchOrders,
-    WatchTicker,
 )
 
 _LIVE = "wss://api.coinflex.com/v1"

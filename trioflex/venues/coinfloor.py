@@ -27,7 +27,9 @@ import attrs
 from .._vocabulary.errors import LocalProtocolError
 from .._vocabulary.settings import Rate
 from ..protocol import Venue
+from ._floor.arguments import as_flag
 from ._floor.assets import Asset as Asset, AssetTable as AssetTable, Market as Market
+from ._floor.balances import BalanceSheet as BalanceSheet
 from ._floor.channels import (
     Balances as Balances,
     OrderBook as OrderBook,
@@ -36,45 +38,45 @@ from ._floor.channels import (
     TradeVolume as TradeVolume,
 )
 from ._floor.credentials import Credentials as _Credentials
+from ._floor.dialect import Dialect
 from ._floor.find import Asks, NotOpen as NotOpen, find_open
-from ._floor.folds import (
-    BalanceSheet as BalanceSheet,
+from ._floor.notices import (
+    BalanceChanged as BalanceChanged,
+    OrderClosed as OrderClosed,
+    OrderOpened as OrderOpened,
+    OrdersMatched as OrdersMatched,
+    TradeVolumeChanged as TradeVolumeChanged,
+)
+from ._floor.orders import (
+    CancelAllOrders as CancelAllOrders,
+    CancelOrder as CancelOrder,
+    EstimateMarketOrder as EstimateMarketOrder,
+    NewOrder,
+)
+from ._floor.own_orders import (
     OpenOrders as OpenOrders,
     OrderState as OrderState,
     TrackedOrder as TrackedOrder,
 )
-from ._floor.requests import (
-    CancelAllOrders as CancelAllOrders,
-    CancelOrder as CancelOrder,
-    EstimateMarketOrder as EstimateMarketOrder,
-    GetBalances as GetBalances,
-    GetOrders as GetOrders,
-    GetTradeVolume as GetTradeVolume,
-    NewOrder,
-    WatchOrders,
-    WatchTicker,
-    flag,
-)
-from ._floor.session import Dialect
-from ._floor.venue import declare
-from ._floor.wire import (
+from ._floor.replies import (
     Balance as Balance,
-    BalanceChanged as BalanceChanged,
     BalancesSnapshot as BalancesSnapshot,
     BookOrder as BookOrder,
     BookSnapshot as BookSnapshot,
     CancelledOrders as CancelledOrders,
     Estimate as Estimate,
     Order as Order,
-    OrderClosed as OrderClosed,
-    OrderOpened as OrderOpened,
     OrderPlaced as OrderPlaced,
-    OrdersMatched as OrdersMatched,
     OrdersSnapshot as OrdersSnapshot,
     TickerSnapshot as TickerSnapshot,
     TradedVolume as TradedVolume,
-    TradeVolumeChanged as TradeVolumeChanged,
 )
+from ._floor.requests import (
+    GetBalances as GetBalances,
+    GetOrders as GetOrders,
+    GetTradeVolume as GetTradeVolume,
+)
+from ._floor.venue import declare
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
@@ -138,7 +140,7 @@ class PlaceOrder(NewOrder):
 
     table: ClassVar[AssetTable | None] = ASSETS
 
-    persist: bool = attrs.field(default=True, kw_only=True, converter=flag)
+    persist: bool = attrs.field(default=True, kw_only=True, converter=as_flag)
     """False: the venue cancels it when the connection ends (which it may notice only after 60 s).
     No effect on market orders."""
 
@@ -158,8 +160,6 @@ _REQUESTS = (
     CancelOrder,
     CancelAllOrders,
     GetTradeVolume,
-    WatchOrders,
-    WatchTicker,
 )
 
 _READ_ONLY = (

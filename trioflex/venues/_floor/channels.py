@@ -8,30 +8,44 @@ import attrs
 
 from ...book import OrderBook as BookFold
 from ...protocol import Channel, Confirm, Request
-from . import wire
-from .folds import BalanceSheet, Latest, OpenOrders
-from .requests import GetBalances, GetOrders, asset_name
-
-BookItem: TypeAlias = (
-    wire.BookSnapshot
-    | wire.OrderOpened
-    | wire.OrderModified
-    | wire.OrdersMatched
-    | wire.OrderClosed
+from .arguments import as_asset
+from .balances import BalanceSheet
+from .notices import (
+    BalanceChanged,
+    OrderClosed,
+    OrderModified,
+    OrderOpened,
+    OrdersMatched,
+    TradeVolumeChanged,
 )
+from .own_orders import OpenOrders, OwnOrderItem
+from .replies import BalancesSnapshot, BookSnapshot, TickerSnapshot
+from .requests import GetBalances, GetOrders
+
+BookItem: TypeAlias = BookSnapshot | OrderOpened | OrderModified | OrdersMatched | OrderClosed
 """What a book channel delivers."""
 
-OwnOrderItem: TypeAlias = (
-    wire.OrdersSnapshot
-    | wire.OrderOpened
-    | wire.OrderModified
-    | wire.OrdersMatched
-    | wire.OrderClosed
-)
-"""What :class:`OwnOrders` delivers."""
-
-BalanceItem: TypeAlias = wire.BalancesSnapshot | wire.BalanceChanged
+BalanceItem: TypeAlias = BalancesSnapshot | BalanceChanged
 """What :class:`Balances` delivers."""
+
+
+class Latest:
+    """Keeps the newest item, for channels whose every item is the whole state."""
+
+    def __init__(self) -> None:
+        self._item: TickerSnapshot | None = None
+
+    def apply(self, item: TickerSnapshot) -> None:
+        """Take the next item."""
+        self._item = item
+
+    def snapshot(self) -> TickerSnapshot | None:
+        """Return the newest item, ``None`` if there is none."""
+        return self._item
+
+    def invalidate(self) -> None:
+        """Forget it."""
+        self._item = None
 
 
 @attrs.frozen(cache_hash=True)
@@ -43,21 +57,21 @@ class OrderBook(Channel[BookItem]):
 
     fold: ClassVar[Any] = BookFold
 
-    base: str = attrs.field(converter=asset_name)
+    base: str = attrs.field(converter=as_asset)
     """Name of the asset that is traded."""
-    counter: str = attrs.field(converter=asset_name)
+    counter: str = attrs.field(converter=as_asset)
     """Name of the asset it is paid in."""
 
 
 @attrs.frozen(cache_hash=True)
-class Ticker(Channel[wire.TickerSnapshot]):
+class Ticker(Channel[TickerSnapshot]):
     """One market at a glance: the whole ticker each time a part of it changes."""
 
     fold: ClassVar[Any] = Latest
 
-    base: str = attrs.field(converter=asset_name)
+    base: str = attrs.field(converter=as_asset)
     """Name of the asset that is traded."""
-    counter: str = attrs.field(converter=asset_name)
+    counter: str = attrs.field(converter=as_asset)
     """Name of the asset it is paid in."""
 
 
@@ -97,7 +111,7 @@ class Balances(Channel[BalanceItem]):
 
 
 @attrs.frozen(cache_hash=True)
-class TradeVolume(Channel[wire.TradeVolumeChanged]):
+class TradeVolume(Channel[TradeVolumeChanged]):
     """Your trade volume of the last 30 days, asset by asset, whenever it changes."""
 
     private: ClassVar[bool] = True

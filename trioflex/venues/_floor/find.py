@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 import attrs
 
 from ...protocol import Request
-from . import wire
+from .notices import OrderOpened
+from .replies import Order, OrderPlaced, OrdersSnapshot
 from .requests import GetOrders
 
 R = TypeVar("R")
@@ -28,7 +29,7 @@ class NotOpen:
     tonce: int
 
 
-async def find_open(client: Asks, tonce: int) -> wire.Order | NotOpen:
+async def find_open(client: Asks, tonce: int) -> Order | NotOpen:
     """Look for an own open order by its tonce."""
     for order in await client.request(GetOrders()):
         if order.tonce == tonce:
@@ -38,12 +39,12 @@ async def find_open(client: Asks, tonce: int) -> wire.Order | NotOpen:
 
 def evidence(value: Any) -> Iterable[tuple[Hashable, Any]]:
     """Return which ``PlaceOrder`` a value proves executed, by tonce, with what its reply said."""
-    if isinstance(value, wire.OrderOpened):
+    if isinstance(value, OrderOpened):
         if isinstance(value.tonce, int):
-            return ((value.tonce, wire.OrderPlaced(id=value.id, time=value.time)),)
-    elif type(value).__base__ is wire.OrdersSnapshot:
+            return ((value.tonce, OrderPlaced(id=value.id, time=value.time)),)
+    elif type(value).__base__ is OrdersSnapshot:
         return [
-            (order.tonce, wire.OrderPlaced(id=order.id, time=order.time))
+            (order.tonce, OrderPlaced(id=order.id, time=order.time))
             for order in value
             if order.tonce is not None
         ]

@@ -25,13 +25,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import attrs
-import msgspec
 from msgspec import UNSET
 
-from ..._sansio.codec import MALFORMED, Decoder, encode
+from ..._sansio.codec import MALFORMED, encode
 from ..._sansio.signing import NONCE, login_message, sign
 from ..._vocabulary.errors import (
     InternalError,
@@ -53,14 +52,13 @@ from ...protocol import (
     Retry,
     Transmit,
 )
-from . import wire
-from .assets import AssetTable
+from . import notices, replies
 from .channels import Balances, OrderBook, OwnOrders, Ticker, TradeVolume
 from .credentials import Credentials
-from .privacy import redact
-from .requests import FloorRequest, GetBalances, WatchOrders, WatchTicker
-
-S = TypeVar("S")
+from .dialect import Dialect
+from .doubt import Doubt
+from .requests import FloorRequest, GetBalances
+from .watches import NoSuchChannel, WatchOrders, WatchTicker
 
 Pair: TypeAlias = tuple[int, int]
 """Numbers of base and counter."""
@@ -74,10 +72,6 @@ send within a reply timeout: what is older has been given up long ago."""
 
 SIGN_TRIES = 3
 """Client nonces tried for a signature that fits; one in 2**111 does not."""
-
-REQUERY_MS = 10_000
-"""Least milliseconds between two ``GetBalances`` of the session's own. The venue allows ten
-questions in ten seconds; the client's own limit leaves this one free (see ``INFORMATION_RATE``)."""
 
 OWN_ORDERS = OwnOrders()
 BALANCES = Balances()
@@ -93,80 +87,22 @@ KINDS = {
 """Error codes that mean the same everywhere; 1 depends on the method, the others are OTHER."""
 
 
-class Dialect:
-    """What is prepared once for all sessions of one venue: its table and its decoders.
-
-    Args:
-        assets: the venue's table.
-        requests: the classes of requests it takes.
-        login_hint: added to a refusal for a wrong cookie, where there is more to say.
-    """
-
-    def __init__(
-        self,
-        assets: AssetTable,
-        requests: tuple[type[FloorRequest[Any]], ...],
-        login_hint: str = "",
-    ) -> None:
-        self.assets = assets
-        self.requests = requests
-        self.login_hint = login_hint
-        self.name = assets.venue
-        kinds: tuple[type[msgspec.Struct], ...] = (
-            wire.OrderOpened,
-            wire.OrderModified,
-            wire.OrdersMatched,
-            wire.OrderClosed,
-            wire.TickerChanged,
-            wire.BalanceChanged,
-            wire.TradeVolumeChanged,
-        )
-        bound: Any = wire.Welcome
-        for kind in kinds:
-            bound |= assets.bind(kind)
-        self.notice: Decoder[Any] = Decoder(self.name, bound, redact=redact)
-        self.notice_names = {"Welcome", *(kind.__struct_config__.tag for kind in kinds)}
-        self.notice_head = Decoder[wire.NoticeHead](self.name, wire.NoticeHead, redact=redact)
-        self.reply_head = Decoder[wire.ReplyHead](self.name, wire.ReplyHead, redact=redact)
-        self.anything: Decoder[Any] = Decoder(self.name, Any, redact=redact)
-        self._shapes: dict[type, Decoder[Any]] = {}
-
-    def decode(self, frame: bytes, shape: type[S]) -> S:
-        """Decode a reply into a shape that knows the table."""
-        decoder = self._shapes.get(shape)
-        if decoder is None:
-            bound = self.assets.bind(shape) if issubclass(shape, wire.Wire) else shape
-            decoder = self._shapes[shape] = Decoder(self.name, bound, redact=redact)
-        value: S = decoder(frame)
-        return value
-
-    def encode(self, tag: int, request: FloorRequest[Any]) -> str:
-        """Return the frame of a request."""
-        fields = request.fields(self.assets)
-        return encode(self.name, {"tag": tag, "method": request.method, **fields})
-
-
 @attrs.define(eq=False)
 class _Feed:
     """One watched ticker."""
 
     channel: Channel[Any]
-    ticker: wire.TickerSnapshot | None = None
+    ticker: replies.TickerSnapshot | None = None
     """``None`` until the snapshot is here."""
-    early: list[wire.TickerChanged] = attrs.field(factory=list)
+    early: list[notices.TickerChanged] = attrs.field(factory=list)
 
 
 class FloorSession:
     """One connection's state; see :class:`trioflex.protocol.Session`."""
 
     def __init__(self, dialect: Dialect, credentials: Any, env: Env) -> None:
-        if credentials is not None and not isinstance(credentials, Credentials):
-            raise LocalProtocolError(
-                f"{dialect.name} takes credentials of its own class, not "
-                f"{type(credentials).__name__}"
-            )
         self._dialect = dialect
-        self._credentials: Credentials | None = credentials
+        self._credentials = None if credentials is None else self._checked(credentials)
         self._env = env
         self._nonce: bytes | None = None
         self._login_tag: int | None = None
@@ -176,18 +112,18 @@ class FloorSession:
         self._books: dict[Pair, Channel[Any]] = {}
         self._feeds: dict[Pair, _Feed] = {}
         self._restarted: set[int] = set()
-        self._sheet = _Sheet()
+        self._doubt = Doubt()
         self._decode: Final = dialect.notice.decode
         bind = dialect.assets.bind
         handlers: dict[type, Callable[[Any], list[Event]]] = {
-            bind(wire.OrderOpened): self._order,
-            bind(wire.OrderModified): self._order,
-            bind(wire.OrderClosed): self._order,
-            bind(wire.OrdersMatched): self._matched,
-            bind(wire.TickerChanged): self._ticker,
-            bind(wire.BalanceChanged): self._balance,
-            bind(wire.TradeVolumeChanged): self._volume,
-            wire.Welcome: self._welcome,
+            bind(notices.OrderOpened): self._order,
+            bind(notices.OrderModified): self._order,
+            bind(notices.OrderClosed): self._order,
+            bind(notices.OrdersMatched): self._matched,
+            bind(notices.TickerChanged): self._ticker,
+            bind(notices.BalanceChanged): self._balance,
+            bind(notices.TradeVolumeChanged): self._volume,
+            notices.Welcome: self._welcome,
         }
         self._handlers: Final = handlers
 
@@ -214,7 +150,7 @@ class FloorSession:
 
     def send(self, request: Request[Any], key: int) -> str:
         """Return the frame of a request, with the key for its tag."""
-        if not isinstance(request, self._dialect.requests):
+        if not isinstance(request, FloorRequest) or not isinstance(request, self._dialect.takes):
             raise LocalProtocolError(
                 f"{self._dialect.name} has no request {type(request).__name__} of "
                 f"{type(request).__module__}"
@@ -226,7 +162,7 @@ class FloorSession:
         if isinstance(request, (WatchOrders, WatchTicker)):
             self._watching(request)
         elif isinstance(request, GetBalances):
-            self._sheet.asked(key)
+            self._doubt.asked(key)
         return frame
 
     def watch(self, channel: Channel[Any], on: bool) -> Request[Any] | None:
@@ -236,20 +172,17 @@ class FloorSession:
         if isinstance(channel, Ticker):
             return WatchTicker(channel, channel.base, channel.counter, on)
         if isinstance(channel, Balances):
-            self._sheet.wanted = on
+            self._doubt.wanted = on
+        elif not isinstance(channel, (OwnOrders, TradeVolume)):
+            return NoSuchChannel(channel)
         return None
 
     def login(self, credentials: Any) -> list[Event] | None:
         """Log an anonymous session in, once: a refused login is tried on a new connection."""
         if self._credentials is not None or self._login_tried:
             return None
-        if not isinstance(credentials, Credentials):
-            raise LocalProtocolError(
-                f"{self._dialect.name} takes credentials of its own class, not "
-                f"{type(credentials).__name__}"
-            )
-        self._credentials = credentials
-        return [] if self._nonce is None else [self._authenticate(credentials, self._nonce)]
+        checked = self._credentials = self._checked(credentials)
+        return [] if self._nonce is None else [self._authenticate(checked, self._nonce)]
 
     def close(self) -> list[Transmit]:
         """Do nothing: the venue knows no goodbye."""
@@ -257,7 +190,15 @@ class FloorSession:
 
     # -- logging in ----------------------------------------------------------------------------
 
-    def _welcome(self, notice: wire.Welcome) -> list[Event]:
+    def _checked(self, credentials: Any) -> Credentials:
+        if isinstance(credentials, Credentials):
+            return credentials
+        raise LocalProtocolError(
+            f"{self._dialect.name} takes credentials of its own class, not "
+            f"{type(credentials).__name__}"
+        )
+
+    def _welcome(self, notice: notices.Welcome) -> list[Event]:
         if self._nonce is not None:
             raise RemoteProtocolError(f"{self._dialect.name} sent a second Welcome")
         try:
@@ -300,7 +241,7 @@ class FloorSession:
         }
         return Transmit(encode(self._dialect.name, message))
 
-    def _login_answered(self, head: wire.ReplyHead) -> list[Event]:
+    def _login_answered(self, head: replies.ReplyHead) -> list[Event]:
         credentials = self._credentials
         self._login_tag = None
         if credentials is None:
@@ -321,7 +262,7 @@ class FloorSession:
     # -- notices -------------------------------------------------------------------------------
 
     def _order(
-        self, notice: wire.OrderOpened | wire.OrderModified | wire.OrderClosed
+        self, notice: notices.OrderOpened | notices.OrderModified | notices.OrderClosed
     ) -> list[Event]:
         book = self._books.get((notice.base_id, notice.counter_id))
         if notice.tonce is UNSET:
@@ -329,14 +270,14 @@ class FloorSession:
         own = Push(OWN_ORDERS, notice)
         return [own] if book is None else [Push(book, notice), own]
 
-    def _matched(self, notice: wire.OrdersMatched) -> list[Event]:
+    def _matched(self, notice: notices.OrdersMatched) -> list[Event]:
         book = self._books.get((notice.base_id, notice.counter_id))
         if notice.bid_tonce is UNSET and notice.ask_tonce is UNSET:
             return [Ignored(notice)] if book is None else [Push(book, notice)]
         own = Push(OWN_ORDERS, notice)
         return [own] if book is None else [Push(book, notice), own]
 
-    def _ticker(self, change: wire.TickerChanged) -> list[Event]:
+    def _ticker(self, change: notices.TickerChanged) -> list[Event]:
         feed = self._feeds.get((change.base_id, change.counter_id))
         if feed is None:
             return [Ignored(change)]
@@ -347,11 +288,11 @@ class FloorSession:
         feed.ticker = ticker = ticker.merged(change)
         return [Push(feed.channel, ticker)]
 
-    def _balance(self, notice: wire.BalanceChanged) -> list[Event]:
+    def _balance(self, notice: notices.BalanceChanged) -> list[Event]:
         events: list[Event] = [Push(BALANCES, notice)]
-        return self._requery(events) if self._sheet.changed() else events
+        return self._requery(events) if self._doubt.changed() else events
 
-    def _volume(self, notice: wire.TradeVolumeChanged) -> list[Event]:
+    def _volume(self, notice: notices.TradeVolumeChanged) -> list[Event]:
         return [Push(TRADE_VOLUME, notice)]
 
     def _doubtful(self, frame: bytes) -> list[Event]:
@@ -369,7 +310,7 @@ class FloorSession:
 
     # -- replies -------------------------------------------------------------------------------
 
-    def _reply(self, frame: bytes, head: wire.ReplyHead) -> list[Event]:
+    def _reply(self, frame: bytes, head: replies.ReplyHead) -> list[Event]:
         tag = head.tag
         request = None if tag is None else self._waiting.pop(tag, None)
         if tag is None or request is None:
@@ -386,7 +327,9 @@ class FloorSession:
         self._restarted.discard(tag)
         return [] if tag >= OWN_TAGS else [Reply(tag, value)]
 
-    def _refused(self, request: FloorRequest[Any], tag: int, head: wire.ReplyHead) -> list[Event]:
+    def _refused(
+        self, request: FloorRequest[Any], tag: int, head: replies.ReplyHead
+    ) -> list[Event]:
         code = head.error_code
         if isinstance(request, (WatchOrders, WatchTicker)) and request.watch:
             if code == 2 and tag not in self._restarted:
@@ -394,7 +337,7 @@ class FloorSession:
             self._stop(request)
         self._restarted.discard(tag)
         if isinstance(request, GetBalances):
-            self._sheet.refused(tag)
+            self._doubt.refused(tag)
         if tag >= OWN_TAGS:
             return [Ignored(head)]
         kind = request.not_found if code == 1 else KINDS.get(_number(code), RefusalKind.OTHER)
@@ -429,8 +372,8 @@ class FloorSession:
         return [Transmit(encoded(stop_tag, stop)), Transmit(encoded(tag, request))]
 
     def _ticker_started(
-        self, request: WatchTicker, ticker: wire.TickerSnapshot
-    ) -> wire.TickerSnapshot:
+        self, request: WatchTicker, ticker: replies.TickerSnapshot
+    ) -> replies.TickerSnapshot:
         feed = self._feeds.get(self._pair(request))
         if feed is not None:
             for change in feed.early:
@@ -445,8 +388,8 @@ class FloorSession:
 
     # -- balances ------------------------------------------------------------------------------
 
-    def _balances(self, tag: int, value: wire.BalancesSnapshot) -> list[Event]:
-        certain = self._sheet.answered(tag)
+    def _balances(self, tag: int, value: replies.BalancesSnapshot) -> list[Event]:
+        certain = self._doubt.answered(tag)
         if tag < OWN_TAGS:
             return self._requery([Reply(tag, value)])
         # The session's own question: what it brings is worth something only if nothing moved.
@@ -454,63 +397,17 @@ class FloorSession:
 
     def _requery(self, events: list[Event]) -> list[Event]:
         """Ask for all balances once more, if that is due."""
-        if self._sheet.due(self._env.epoch_ms()):
+        if self._doubt.due(self._env.epoch_ms()):
             tag = self._own_tag()
             request = GetBalances()
             self._waiting[tag] = request
-            self._sheet.asked(tag)
+            self._doubt.asked(tag)
             events.append(Transmit(self._dialect.encode(tag, request)))
         return events
 
     def _own_tag(self) -> int:
         tag, self._next_tag = self._next_tag, self._next_tag + 1
         return tag
-
-
-class _Sheet:
-    """Whether all balances must be asked for once more.
-
-    Between a ``GetBalances`` and its reply a change may be announced, and the reply may be older
-    or newer than that. The core applies such changes over the reply; here it is noted that the
-    result is not certain, until a question passes with no change in between.
-    """
-
-    def __init__(self) -> None:
-        self.wanted = False
-        """Somebody follows the balances."""
-        self._asking: dict[int, bool] = {}
-        """By tag: a change was announced while this question was under way."""
-        self._uncertain = False
-        self._asked_at: int | None = None
-
-    def asked(self, tag: int) -> None:
-        self._asking[tag] = False
-
-    def changed(self) -> bool:
-        """Note a change; return whether it may be time to ask again."""
-        for tag in self._asking:
-            self._asking[tag] = True
-        return self._uncertain
-
-    def answered(self, tag: int) -> bool:
-        """Note a reply; return whether nothing was announced meanwhile."""
-        certain = not self._asking.pop(tag, True)
-        self._uncertain = not certain
-        return certain
-
-    def refused(self, tag: int) -> None:
-        """Note that a question brought nothing."""
-        self._asking.pop(tag, None)
-
-    def due(self, now_ms: int) -> bool:
-        """Whether to ask now; if so, that is counted as asked."""
-        if not self._uncertain or not self.wanted or self._asking:
-            return False
-        # The wall clock may be set back; then the wait is over, not endless.
-        if self._asked_at is not None and 0 <= now_ms - self._asked_at < REQUERY_MS:
-            return False
-        self._asked_at = now_ms
-        return True
 
 
 def _base64(data: bytes) -> str:

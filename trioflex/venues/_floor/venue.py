@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from ..._vocabulary.settings import Keepalive, Rate, Reconnect
-from ...protocol import Correlation, Loss, Retry, Venue
+from ...protocol import Correlation, Venue
 from .channels import Balances, OrderBook, OwnOrders, Ticker, TradeVolume
+from .dialect import Dialect
 from .find import evidence
 from .privacy import redact
-from .requests import INFORMATION, ORDERS, FloorRequest, WatchOrders, WatchTicker
-from .session import Dialect, FloorSession
+from .requests import INFORMATION, ORDERS
+from .session import FloorSession
 
 INFORMATION_RATE = Rate(9, per=10.0)
 """The venues allow 10 in 10 s for a session; one is kept for the question that the session may
 ask itself when a change crossed the reply with all balances."""
-
-
-def fatal(loss: Loss) -> Retry | None:
-    """Say what a refused login means: a wrong key stays wrong, too many attempts do not."""
-    return None if loss.denied is None else loss.denied.retry
 
 
 def declare(
@@ -41,14 +36,12 @@ def declare(
         urls: all its endpoints, by name.
         orders: its limit of order placements.
     """
-    requests: tuple[type[FloorRequest[Any]], ...] = dialect.requests
-    internal = (WatchOrders, WatchTicker)
     return Venue(
         name=name,
         url=url,
         urls=urls,
         session=partial(FloorSession, dialect),
-        requests=tuple(request for request in requests if request not in internal),
+        requests=dialect.requests,
         channels=(OrderBook, Ticker, OwnOrders, Balances, TradeVolume),
         correlation=Correlation.BY_KEY,
         # An answer of the trade engine may take its time under load; an order that is given up
@@ -59,7 +52,6 @@ def declare(
         # ping is for noticing a dead peer, so only what we receive counts.
         keepalive=Keepalive(ping_after=45.0, pong_within=15.0),
         rates={ORDERS: orders, INFORMATION: INFORMATION_RATE},
-        fatal=fatal,
         redact=redact,
         evidence=evidence,
     )

@@ -1,6 +1,6 @@
-"""State that follows the private channels, for users and for late joiners: pure folds.
+"""Own orders, followed to their end: a pure fold.
 
-Source: "coinflex-exchange/API IMPL-GUIDE.md", following orders and balances.
+Source: "coinflex-exchange/API IMPL-GUIDE.md", following orders.
 """
 
 from __future__ import annotations
@@ -16,145 +16,12 @@ from msgspec import UNSET
 
 from ..._vocabulary.errors import LocalProtocolError
 from ..._vocabulary.events import Gap, Resumed
-from . import wire
 from .assets import AssetTable
+from .notices import OrderClosed, OrderModified, OrderOpened, OrdersMatched
+from .replies import Order, OrdersSnapshot
 
-
-class Latest:
-    """Keeps the newest item, for channels whose every item is the whole state."""
-
-    def __init__(self) -> None:
-        self._item: wire.TickerSnapshot | None = None
-
-    def apply(self, item: wire.TickerSnapshot) -> None:
-        """Take the next item."""
-        self._item = item
-
-    def snapshot(self) -> wire.TickerSnapshot | None:
-        """Return the newest item, ``None`` if there is none."""
-        return self._item
-
-    def invalidate(self) -> None:
-        """Forget it."""
-        self._item = None
-
-
-class BalanceSheet:
-    """The balances of an account; feed it what :class:`Balances` delivers.
-
-    It is not valid before the first snapshot, nor between a :class:`trioflex.Gap` and the snapshot
-    that follows; meanwhile asking for a balance raises :class:`trioflex.LocalProtocolError`.
-    """
-
-    def __init__(self) -> None:
-        self._table: AssetTable | None = None
-        self._available: dict[int, int] = {}
-        self._reserved: dict[int, int | None] = {}
-
-    def __repr__(self) -> str:
-        if not self.valid:
-            return "<BalanceSheet, not valid>"
-        return f"<BalanceSheet, {', '.join(f'{n} {a}' for n, a in self.all().items())}>"
-
-    def apply(self, item: wire.BalancesSnapshot | wire.BalanceChanged | Gap | Resumed) -> None:
-        """Take the next thing a receiver delivered.
-
-        Args:
-            item: an item of :class:`Balances`, or what the receiver puts between items.
-        """
-        if isinstance(item, wire.BalancesSnapshot):
-            self._table = item._table
-            self._available = {each.asset_id: each.scaled_available for each in item}
-            self._reserved = {each.asset_id: each.scaled_reserved for each in item}
-        elif isinstance(item, wire.BalanceChanged):
-            if self._table is not None:
-                self._available[item.asset_id] = item.scaled_available
-                # A change means that an order came, went or traded, and that moves reservations,
-                # of both its assets, without a word about them.
-                self._reserved.clear()
-        elif isinstance(item, Gap):
-            self.invalidate()
-
-    def invalidate(self) -> None:
-        """Forget everything: continuity is lost."""
-        self._table = None
-        self._available = {}
-        self._reserved = {}
-
-    def snapshot(self) -> wire.BalancesSnapshot | None:
-        """Return all balances as an item of the channel, ``None`` while they are not valid."""
-        table = self._table
-        if table is None:
-            return None
-        balance = table.bind(wire.Balance)
-
-        def total(asset_id: int, available: int) -> int | None:
-            reserved = self._reserved.get(asset_id)
-            return None if reserved is None else available + reserved
-
-        return table.bind(wire.BalancesSnapshot)(
-            balances=tuple(
-                balance(
-                    asset_id=asset_id,
-                    scaled_available=available,
-                    scaled_reserved=self._reserved.get(asset_id),
-                    scaled_total=total(asset_id, available),
-                )
-                for asset_id, available in self._available.items()
-            )
-        )
-
-    @property
-    def valid(self) -> bool:
-        """The sheet follows the account."""
-        return self._table is not None
-
-    def available(self, asset: str) -> Decimal:
-        """Return what can be used of an asset now.
-
-        Args:
-            asset: its name; one that the venue has not mentioned has 0.
-
-        Raises:
-            LocalProtocolError: the sheet is not valid, or there is no such asset.
-        """
-        table = self._look()
-        asset_id = table.asset(asset).id
-        return table.amount(asset_id, self._available.get(asset_id, 0))
-
-    def reserved(self, asset: str) -> Decimal | None:
-        """Return what open orders hold of an asset, ``None`` where that is not known.
-
-        The venue tells it with all balances only (CoinFLEX), and announces no change of it; so it
-        is known from a snapshot until the next change of any balance.
-
-        Args:
-            asset: its name.
-
-        Raises:
-            LocalProtocolError: the sheet is not valid, or there is no such asset.
-        """
-        table = self._look()
-        asset_id = table.asset(asset).id
-        reserved = self._reserved.get(asset_id)
-        return None if reserved is None else table.amount(asset_id, reserved)
-
-    def all(self) -> dict[str, Decimal]:
-        """Return what is available of every asset that the venue has mentioned, by name.
-
-        Raises:
-            LocalProtocolError: the sheet is not valid.
-        """
-        table = self._look()
-        return {table.name(each): table.amount(each, n) for each, n in self._available.items()}
-
-    def _look(self) -> AssetTable:
-        if self._table is None:
-            raise LocalProtocolError(
-                "the balances are not valid: there has been no snapshot of them since continuity "
-                "was lost; check .valid before looking into them"
-            )
-        return self._table
+OwnOrderItem: TypeAlias = OrdersSnapshot | OrderOpened | OrderModified | OrdersMatched | OrderClosed
+"""What the channel :class:`OwnOrders` delivers."""
 
 
 class OrderState(enum.Enum):
@@ -175,7 +42,7 @@ class OrderState(enum.Enum):
 class TrackedOrder:
     """One own limit order, as far as it was followed."""
 
-    order: wire.Order
+    order: Order
     """As it stands: ``order.quantity`` is what is still open, ``order.price`` its limit."""
     state: OrderState = OrderState.OPEN
     scaled_filled: int = 0
@@ -201,15 +68,6 @@ class TrackedOrder:
     def fees(self) -> Decimal:
         """Fees seen, in counter."""
         return self.order._total(self.scaled_fees)
-
-
-OwnItem: TypeAlias = (
-    wire.OrdersSnapshot
-    | wire.OrderOpened
-    | wire.OrderModified
-    | wire.OrdersMatched
-    | wire.OrderClosed
-)
 
 
 class OpenOrders:
@@ -264,25 +122,25 @@ class OpenOrders:
                 return tracked
         return None
 
-    def apply(self, item: OwnItem | Gap | Resumed) -> None:
+    def apply(self, item: OwnOrderItem | Gap | Resumed) -> None:
         """Take the next thing a receiver delivered.
 
         Args:
             item: an item of :class:`OwnOrders`, or what the receiver puts between items. Orders of
                 others are ignored, so what a book channel delivers does no harm.
         """
-        if isinstance(item, wire.OrdersSnapshot):
+        if isinstance(item, OrdersSnapshot):
             self._start(item)
         elif isinstance(item, Gap):
             self.invalidate()
         elif isinstance(item, Resumed) or not self._valid or not item.mine:
             return
-        elif isinstance(item, wire.OrdersMatched):
+        elif isinstance(item, OrdersMatched):
             if item.bought and item.bid is not None:
                 self._matched(item.bid, item, 1, item.scaled_bid_rem, item.scaled_bid_counter_fee)
             if item.sold and item.ask is not None:
                 self._matched(item.ask, item, -1, item.scaled_ask_rem, item.scaled_ask_counter_fee)
-        elif isinstance(item, wire.OrderClosed):
+        elif isinstance(item, OrderClosed):
             tracked = self._open.pop(item.id, None)
             self._seen.pop(item.id, None)
             if tracked is not None:
@@ -296,11 +154,11 @@ class OpenOrders:
         """Continuity is lost: what is open now is not known."""
         self._valid = False
 
-    def snapshot(self) -> wire.OrdersSnapshot | None:
+    def snapshot(self) -> OrdersSnapshot | None:
         """Return the open orders as an item of the channel, ``None`` while they are unknown."""
         if not self._valid or self._table is None:
             return None
-        return self._table.bind(wire.OrdersSnapshot)(
+        return self._table.bind(OrdersSnapshot)(
             orders=tuple(tracked.order for tracked in self._open.values())
         )
 
@@ -312,7 +170,7 @@ class OpenOrders:
             )
         return self._open
 
-    def _start(self, snapshot: wire.OrdersSnapshot) -> None:
+    def _start(self, snapshot: OrdersSnapshot) -> None:
         known, self._open = self._open, {}
         for order in snapshot:
             tracked = known.pop(order.id, None)
@@ -333,8 +191,8 @@ class OpenOrders:
         self._table = snapshot._table
         self._valid = True
 
-    def _changed(self, notice: wire.OrderOpened | wire.OrderModified) -> None:
-        order = notice._table.bind(wire.Order)(
+    def _changed(self, notice: OrderOpened | OrderModified) -> None:
+        order = notice._table.bind(Order)(
             id=notice.id,
             base_id=notice.base_id,
             counter_id=notice.counter_id,
@@ -344,7 +202,7 @@ class OpenOrders:
             tonce=None if notice.tonce is UNSET else notice.tonce,
         )
         tracked = self._open.get(notice.id)
-        opened = isinstance(notice, wire.OrderOpened)
+        opened = isinstance(notice, OrderOpened)
         if tracked is None:
             self._open[notice.id] = TrackedOrder(order=order, complete=opened)
         else:
@@ -352,7 +210,7 @@ class OpenOrders:
             self._open[notice.id] = attrs.evolve(tracked, order=order, complete=complete)
 
     def _matched(
-        self, order_id: int, trade: wire.OrdersMatched, sign: int, rem: int | None, fee: int | None
+        self, order_id: int, trade: OrdersMatched, sign: int, rem: int | None, fee: int | None
     ) -> None:
         tracked = self._open.get(order_id)
         if tracked is None:
@@ -379,7 +237,7 @@ class OpenOrders:
         )
 
 
-def _with_quantity(order: wire.Order, quantity: int) -> wire.Order:
+def _with_quantity(order: Order, quantity: int) -> Order:
     return type(order)(
         id=order.id,
         base_id=order.base_id,
