@@ -42,6 +42,7 @@ from typing import Protocol, TypeAlias, overload
 
 import attrs
 
+from ._sansio.ladder import Resting as Resting, Side
 from ._vocabulary.errors import LocalProtocolError
 from ._vocabulary.events import Gap, Resumed
 
@@ -102,79 +103,8 @@ class Horizon:
     """Ask levels above this price may lack orders."""
 
 
-class Resting:
-    """One order as the book keeps it, in scaled integers."""
-
-    __slots__ = ("id", "price", "quantity", "time")
-
-    def __init__(self, id: Hashable, price: int, quantity: int, time: int) -> None:  # noqa: A002
-        self.id = id
-        self.price = price
-        self.quantity = quantity
-        """Positive on the bid side, negative on the ask side, 0: spent."""
-        self.time = time
-
-    def __repr__(self) -> str:
-        return f"Resting({self.id!r}, {self.price}, {self.quantity}, {self.time})"
-
-
 Remake: TypeAlias = Callable[[Sequence[Resting]], object]
 """Makes a channel's snapshot item from the orders of a book."""
-
-
-class _Queue:
-    """The orders of one level, in time priority, and their sum."""
-
-    __slots__ = ("orders", "shown", "total")
-
-    def __init__(self) -> None:
-        self.orders: dict[Hashable, Resting] = {}
-        self.total = 0
-        self.shown: Level | None = None
-        """What was made of it for people; ``None`` once it has changed."""
-
-
-class _Side:
-    """The index of one side."""
-
-    __slots__ = ("levels", "ranks", "sign")
-
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
-        """1 for bids, -1 for asks."""
-        self.levels: dict[int, _Queue] = {}
-        """By price times sign, the rank: whatever the side, the higher the better."""
-        self.ranks: list[int] = []
-        """Sorted; the best is the last."""
-
-    def add(self, order: Resting) -> None:
-        rank = order.price * self.sign
-        level = self.levels.get(rank)
-        if level is None:
-            self.levels[rank] = level = _Queue()
-            ranks = self.ranks
-            if not ranks or rank > ranks[-1]:
-                ranks.append(rank)
-            else:
-                ranks.insert(bisect_left(ranks, rank), rank)
-        level.orders[order.id] = order
-        level.total += order.quantity
-        level.shown = None
-
-    def remove(self, order: Resting) -> None:
-        rank = order.price * self.sign
-        level = self.levels[rank]
-        del level.orders[order.id]
-        if level.orders:
-            level.total -= order.quantity
-            level.shown = None
-        else:
-            del self.levels[rank]
-            ranks = self.ranks
-            if ranks[-1] == rank:
-                ranks.pop()
-            else:
-                del ranks[bisect_left(ranks, rank)]
 
 
 class Levels(Sequence[Level]):
@@ -247,12 +177,12 @@ class Levels(Sequence[Level]):
         level = side.levels.get(int(scaled) * self._sign) if scaled == int(scaled) else None
         return () if level is None else tuple(map(book._shown, level.orders.values()))
 
-    def _side(self) -> _Side:
+    def _side(self) -> Side:
         return self._book._look()[self._sign]
 
-    def _level(self, side: _Side, rank: int) -> Level:
+    def _level(self, side: Side, rank: int) -> Level:
         level = side.levels[rank]
-        shown = level.shown
+        shown: Level | None = level.shown
         if shown is None:
             book = self._book
             shown = level.shown = Level(
@@ -277,7 +207,7 @@ class OrderBook:
     def __init__(self) -> None:
         self._valid = False
         self._orders: dict[Hashable, Resting] = {}
-        self._sides: dict[int, _Side] | None = None
+        self._sides: dict[int, Side] | None = None
         self._spent: deque[tuple[int, Hashable]] = deque()
         self._horizons: Mapping[int, int | None] = {1: None, -1: None}
         self._price_digits = 0
@@ -488,7 +418,7 @@ class OrderBook:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _look(self) -> dict[int, _Side]:
+    def _look(self) -> dict[int, Side]:
         """Return the index by sign; build it at the first look."""
         if not self._valid:
             raise LocalProtocolError(
@@ -497,7 +427,7 @@ class OrderBook:
             )
         sides = self._sides
         if sides is None:
-            sides = self._sides = {1: _Side(1), -1: _Side(-1)}
+            sides = self._sides = {1: Side(1), -1: Side(-1)}
             bids, asks = sides[1], sides[-1]
             for order in self._orders.values():
                 if order.quantity:
