@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from reports import ALL, BALANCES, BOOK, CONNECTED, GAPS, OPEN, RESUMED, TICKER
+from tests.cli.reports import ALL, BALANCES, BOOK, CONNECTED, GAPS, OPEN, RESUMED, TICKER
 from rich.console import Console
 
 from trioflex.cli.screen import Screen
