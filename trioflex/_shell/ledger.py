@@ -65,7 +65,8 @@ class Ledger:
         self._unsettled[ticket] = None
         if len(self._unsettled) > LIMIT:
             oldest = next(iter(self._unsettled))
-            self._forget(oldest)
+            del self._unsettled[oldest]
+            self._close(oldest)
             logger.warning("forgot the oldest of %d unsettled requests: %r", LIMIT, oldest)
 
     def _forget(self, ticket: Ticket[Any]) -> None:
