@@ -265,7 +265,100 @@ async def test_an_answer_and_a_cancellation_in_one_turn_are_an_answer(autojump_c
     assert ["reply"] == got
 
 
+async def test_giving_up_before_it_left_withdraws_it(autojump_clock):
+    """Decided at the instant of cancellation, so nobody can send it in between."""  # R5
+    ticket = queued()
+    with trio.move_on_after(1):
+        await ticket.reply()
+
+    assert WITHDRAWN is ticket.state
+
+
+async def test_giving_up_is_for_the_last_one_who_waits(autojump_clock):
+    """As long as somebody waits it stays queued."""  # R5
+    ticket = queued()
+
+    async def wait(seconds):
+        with trio.move_on_after(seconds):
+            await ticket.reply()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait, 1)
+        nursery.start_soon(wait, 2)
+        await trio.sleep(1.5)
+        assert QUEUED is ticket.state
+    assert WITHDRAWN is ticket.state
+
+
 # -- the ledger ----------------------------------------------------------------------------------
+
+
+def sent(ledger, request=None):
+    ticket = queued(request)
+    ticket._leave()
+    ledger.sent(ticket)
+    return ticket
+
+
+async def test_an_outcome_that_was_read_is_settled():
+    """Answered in the end, and seen by somebody: nothing is left to find out."""
+    ledger = Ledger()
+    ticket = sent(ledger)
+    ticket._silence("no answer")
+    ledger.over(ticket)
+    assert [ticket] == ledger.unsettled()
+
+    ledger.prove("mine", "proof")
+    assert [ticket] == ledger.unsettled(), "nobody has looked yet"
+    assert "proof" == await ticket.reply()
+    assert [] == ledger.unsettled()
+
+
+async def test_looking_at_an_unknown_outcome_does_not_settle_it():
+    """Knowing that nobody knows is not knowing."""
+    ledger = Ledger()
+    ticket = sent(ledger)
+    ticket._silence("no answer")
+    ledger.over(ticket)
+
+    with pytest.raises(OutcomeUnknown):
+        await ticket.reply()
+    assert [ticket] == ledger.unsettled()
+    ticket.settle("found")
+    assert [] == ledger.unsettled()
+
+
+async def test_an_answer_behind_the_callers_back_is_unsettled(autojump_clock):
+    """The caller was cancelled while it was under way; somebody should look."""  # R5
+    ledger = Ledger()
+    ticket, look = sent(ledger), sent(ledger, Look())
+    for left in (ticket, look):
+        with trio.move_on_after(1):
+            await left.reply()
+        left._answer("reply")
+        ledger.over(left)
+
+    assert [ticket] == ledger.unsettled(), "what changes nothing is of no interest"
+    assert not ledger.curious
+    assert "reply" == await ticket.reply()
+    assert [] == ledger.unsettled()
+
+
+def test_one_name_may_stand_for_several_orders():
+    """A push that shows it settles those whose outcome is unknown, and waits for the others."""
+    ledger = Ledger()
+    first, second, other = sent(ledger), sent(ledger), sent(ledger, Order("other"))
+    for ticket in (first, other):
+        ticket._silence("no answer")
+        ledger.over(ticket)
+
+    ledger.prove("mine", "proof")
+
+    assert [ANSWERED, SENT, UNKNOWN] == [t.state for t in (first, second, other)]
+    assert 1 == ledger.proven
+    second._silence("no answer")
+    ledger.over(second)
+    assert ANSWERED is second.state, "the proof was kept for it"
 
 
 def test_the_ledger_forgets_the_oldest(monkeypatch, caplog):
