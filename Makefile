@@ -54,7 +54,7 @@ types: $(VENV)/.stamp-dev  ## mypy --strict
 	$(BIN)/mypy --strict
 
 typecomplete: $(VENV)/.stamp-dev  ## Are the types of the public names complete?
-	$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes trioflex --ignoreexternal
+	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes trioflex --ignoreexternal
 
 docs: $(VENV)/.stamp-dev  ## Build the documentation; a warning is an error
 	$(BIN)/python -m sphinx -q -n -W --keep-going -b html docs build/docs

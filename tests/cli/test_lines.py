@@ -6,8 +6,8 @@ import json
 from decimal import Decimal
 
 import pytest
-from tests.cli.reports import ALL, BOOK, GAPS, SUMMARY, TICKER, UNKNOWN
 
+from tests.cli.reports import ALL, BOOK, GAPS, SUMMARY, TICKER, UNKNOWN
 from trioflex.cli.lines import JsonLines, PlainLines
 from trioflex.cli.report import Report, text
 

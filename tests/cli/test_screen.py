@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from tests.cli.reports import ALL, BALANCES, BOOK, CONNECTED, GAPS, OPEN, RESUMED, TICKER
 from rich.console import Console
 
+from tests.cli.reports import ALL, BALANCES, BOOK, CONNECTED, GAPS, OPEN, RESUMED, TICKER
 from trioflex.cli.screen import Screen
 
 SIZES = [(80, 24), (120, 40), (60, 20), (200, 60)]

@@ -38,10 +38,15 @@ app = typer.Typer(
 
 def run() -> int:
     """Run the command line of this process and return its exit status."""
+    options = Options()
     try:
-        app(obj=Options(), prog_name="trioflex")
+        app(obj=options, prog_name="trioflex")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else Status.DONE
+    except ModuleNotFoundError:
+        raise  # something of the extra is missing; whoever called knows what to say
+    except Exception as error:
+        return report(error, options)
     return Status.DONE
 
 
@@ -54,22 +59,31 @@ def execute(
     Raises:
         typer.Exit: with the status of what was raised, if anything was.
     """
-    options = context.find_object(Options) or Options()
     try:
         trio.run(function, *args)
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
-        # The outermost frame of the command: from here a person is told, or nobody is.
-        reason = reason_of(error)
-        if isinstance(reason, BrokenPipeError):
-            # Whoever read our output (`| head`) has seen enough. Python would complain once more
-            # when it flushes at exit, unless there is somewhere to flush to.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(Status.DONE) from None
-        if options.debug:
-            traceback.print_exception(error)
-        elif text := sentence_of(reason):
-            print(text, file=sys.stderr)
-        raise typer.Exit(status_of(reason)) from None
+        status = report(error, context.find_object(Options) or Options())
+        raise typer.Exit(status) from None
+
+
+def report(error: BaseException, options: Options) -> int:
+    """
+    Tell the person what went wrong, in the outermost frame of the process: here or nowhere.
+
+    Returns:
+        The exit status.
+    """
+    reason = reason_of(error)
+    if isinstance(reason, BrokenPipeError):
+        # Whoever read our output (`| head`) has seen enough. Python would complain once more when
+        # it flushes at exit, unless there is somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.DONE
+    if options.debug:
+        traceback.print_exception(error)
+    elif text := sentence_of(reason):
+        print(text, file=sys.stderr)
+    return status_of(reason)
 
 
 def _version(wanted: bool) -> None:
@@ -98,7 +112,7 @@ def _global(
 def demo(
     context: typer.Context,
     seconds: Annotated[
-        float, typer.Option(min=2.0, max=3600.0, help="How long to trade.", metavar="SECONDS")
+        float, typer.Option(min=3.0, max=3600.0, help="How long to trade.", metavar="SECONDS")
     ] = 8.0,
     seed: Annotated[int, typer.Option(help="Chooses the course of the market.")] = 1,
     as_json: Annotated[

@@ -11,6 +11,7 @@ from .report import (
     Connected,
     Fill,
     GapReport,
+    Level,
     Order,
     Report,
     ResumedReport,
@@ -84,9 +85,9 @@ def describe(report: Report) -> tuple[str, str]:
             raise TypeError(f"no words for {report!r}")
 
 
-def _level(level: tuple[object, object]) -> str:
+def _level(level: Level) -> str:
     price, quantity = level
-    return f"{price} x {quantity}"
+    return f"{text(price)} x {text(quantity)}"
 
 
 def _summary(summary: Summary) -> str:

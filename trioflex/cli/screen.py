@@ -66,6 +66,7 @@ class Screen:
         self._log: deque[tuple[float, str, str]] = deque(maxlen=100)
         self._stale: dict[str, float] = {}
         self._fills = 0
+        self._summary: Summary | None = None
 
     # -- what happened -------------------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class Screen:
                 self._stale.pop(report.channel, None)
                 self._note_channel(report, report.channel, f"after {report.downtime:.2f} s")
             case Summary():
-                pass
+                self._summary = report
 
     def _note(self, report: Report) -> None:
         word, sentence = describe(report)
@@ -115,6 +116,13 @@ class Screen:
         self._log.append((report.at, word, f"{channel}: {why}"))
 
     # -- how it looks --------------------------------------------------------------------------
+
+    def epilogue(self) -> RenderableType:
+        """Return what stays in the terminal when the picture is gone: the log and the summary."""
+        told = [self._line(*entry, wrap=True) for entry in self._log]
+        if self._summary is not None:
+            told.append(Text(describe(self._summary)[1], "bold"))
+        return Group(*told)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.max_width, options.height or console.height
@@ -243,14 +251,12 @@ class Screen:
         noun = "fill" if self._fills == 1 else "fills"
         return _panel(table, f"own orders, {self._fills} {noun}")
 
+    def _line(self, at: float, word: str, sentence: str, *, wrap: bool = False) -> Text:
+        head = ((f"{at:6.2f} ", "dim"), (f"{word:<10}", STYLES.get(word, "")))
+        return Text.assemble(*head, sentence, no_wrap=not wrap, overflow="ellipsis")
+
     def _log_panel(self, rows: int) -> Panel:
-        lines = [
-            Text.assemble(
-                (f"{at:6.2f} ", "dim"), (f"{word:<10}", STYLES.get(word, "")), sentence,
-                no_wrap=True, overflow="ellipsis",
-            )
-            for at, word, sentence in list(self._log)[-rows:]
-        ]  # fmt: skip
+        lines = [self._line(*entry) for entry in list(self._log)[-rows:]]
         return _panel(Group(*lines), "what happened")
 
 
