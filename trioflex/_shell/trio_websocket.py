@@ -11,9 +11,7 @@ What remains different from our own transport is listed in ``docs/explanation/tr
 
 from __future__ import annotations
 
-import base64
 import math
-import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -26,7 +24,7 @@ from .transport import Connector, Disconnected, Target, Transport, TransportStat
 if TYPE_CHECKING:
     from trio_websocket import CloseReason, WebSocketConnection
 
-    from .._sansio.upgrade import Address
+    from .handover import HandoverStream
     from .websocket import Dial
 
 _QUEUE: Final = 1024
@@ -66,7 +64,7 @@ async def _connect(target: Target, dial: Dial | None) -> AsyncGenerator[Transpor
     raised: BaseException | None = None
     try:
         async with trio.open_nursery(strict_exception_groups=True) as nursery:
-            nursery.start_soon(engine.run, target, dial)
+            nursery.start_soon(engine.run, target, dial, nursery.cancel_scope)
             try:
                 await engine.wait_open()
                 try:
@@ -82,66 +80,10 @@ async def _connect(target: Target, dial: Dial | None) -> AsyncGenerator[Transpor
         if raised is None:
             raise
     # Not from within the handler: the group that the nursery made is nobody's business.
+    if engine.fatal is not None:
+        raise engine.fatal
     if raised is not None:
         raise raised
-
-
-class _Handover(trio.abc.Stream):
-    """The byte stream as trio-websocket sees it: upgraded by ourselves, counted, watched."""
-
-    def __init__(self, stream: trio.abc.Stream, address: Address, seen: Callable[[], None]) -> None:
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self._stream = stream
-        self._address = address
-        self._seen = seen
-        self._request = b""
-        self._open = False
-        self._ready = b""
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._open and not self._request:
-            self._request = bytes(data)
-            with suppress(trio.BrokenResourceError):  # a refusal may have come all the same
-                await self._stream.send_all(data)
-            return
-        self.bytes_out += len(data)
-        await self._stream.send_all(data)
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if not self._open:
-            await self._upgrade()
-        if self._ready:
-            await trio.lowlevel.checkpoint()
-            data: bytes | bytearray = self._ready
-            self._ready = b""
-            return data
-        data = await self._stream.receive_some(max_bytes)
-        if data:
-            self.bytes_in += len(data)
-            self._seen()
-        return data
-
-    async def _upgrade(self) -> None:
-        """Judge the real answer, then prepare a plain one: the package fails on 1xx answers, on
-        header values that are not ASCII, and on refusals whose body does not end."""
-        from .._sansio.upgrade import Upgrade
-        from .dialling import hear_answer
-
-        key = re.search(rb"(?i)\r\nsec-websocket-key: *([^\r ]+)", self._request)
-        if key is None:
-            raise LocalProtocolError("trio-websocket sent no key with its upgrade request")
-        upgrade = Upgrade(self._address, base64.b64decode(key[1]))
-        await hear_answer(self._stream, upgrade, self._address)
-        self._open = True
-        self.bytes_in += len(upgrade.trailing)
-        self._ready = upgrade.plain_answer + upgrade.trailing
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 class _Engine:
@@ -150,10 +92,11 @@ class _Engine:
     def __init__(self) -> None:
         self.notify: Callable[[], None] = _unheard
         self._socket: WebSocketConnection | None = None
-        self._stream: _Handover | None = None
+        self._stream: HandoverStream | None = None
         self._nursery: trio.Nursery | None = None
         self._settled = trio.Event()  # open, or never going to be
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
+        self.fatal: BaseException | None = None
         self._ending: Callable[[], Exception] | None = None
         self._inbox: list[bytes] = []
         self._inbox_taken = trio.Event()
@@ -177,14 +120,19 @@ class _Engine:
 
     # The engine's task: nothing is raised here, everything is recorded.
 
-    async def run(self, target: Target, dial: Dial | None) -> None:
+    async def run(self, target: Target, dial: Dial | None, scope: trio.CancelScope) -> None:
         """Connect, take messages out until the end, close the stream."""
         try:
             await self._run(target, dial)
         except trio.Cancelled:
             raise
         except BaseException as exc:
-            self._failure = _single(exc)
+            failure = _single(exc)
+            if isinstance(failure, Exception):
+                self._failure = failure
+            elif not isinstance(failure, trio.Cancelled):
+                self.fatal = failure  # an interrupt that struck here is meant for the program
+                scope.cancel()
         finally:
             if self._ending is None:
                 self._end(lambda: Disconnected("the connection ended without a Close frame"))
@@ -198,6 +146,7 @@ class _Engine:
 
         from .._sansio.upgrade import parse_url
         from .dialling import dial_stream, timed_out
+        from .handover import HandoverStream
         from .streams import READ_SIZE, open_socket_stream
 
         address = parse_url(target.url)
@@ -207,7 +156,7 @@ class _Engine:
         # leaves that one running.
         with trio.move_on_after(target.connect_timeout) as patience:
             stream = await dial_stream(target, dial or open_socket_stream, address)
-            self._stream = _Handover(stream, address, self._seen)
+            self._stream = HandoverStream(stream, address, self._seen)
             stage = "no answer to the WebSocket upgrade"
             async with trio.open_nursery(strict_exception_groups=True) as nursery:
                 self._nursery = nursery
@@ -243,7 +192,7 @@ class _Engine:
                     break
                 self._messages_in += 1
                 self._inbox.append(data)
-                self._stir()
+                self._stirred.set()
                 while len(self._inbox) >= _INBOX:
                     self._inbox_taken = trio.Event()
                     await self._inbox_taken.wait()
@@ -286,14 +235,11 @@ class _Engine:
         """Remember why no more will come; the first reason counts."""
         if self._ending is None:
             self._ending = ending
-        self._stir()
+        self._stirred.set()
 
     def _seen(self) -> None:
         """Take bytes for a sign of life: whole frames do not show from out here."""
         self._alive = True
-        self._stir()
-
-    def _stir(self) -> None:
         self._stirred.set()
 
     # The user's side.
@@ -304,12 +250,15 @@ class _Engine:
         Raises:
             ConnectFailed: it will not be.
         """
+        from trio_websocket import HandshakeError
+
         await self._settled.wait()
-        if self._socket is None:
-            failure = self._failure
-            if failure is None or isinstance(failure, (ConnectFailed, LocalProtocolError)):
-                raise failure or ConnectFailed("the connection ended during the handshake")
+        if self._socket is not None:
+            return
+        failure = self._failure or ConnectFailed("the connection ended during the handshake")
+        if isinstance(failure, HandshakeError):
             raise ConnectFailed(f"trio-websocket could not connect: {failure}") from failure
+        raise failure
 
     async def receive(self) -> list[bytes]:
         """Wait for messages or, where none came, for bytes."""
@@ -400,7 +349,9 @@ class _Engine:
         """Do the closing handshake in a task that ends with the connection."""
         async with trio.open_nursery(strict_exception_groups=True) as nursery:
             nursery.start_soon(socket.aclose, code, reason)
-            await trio.lowlevel.checkpoint()
+            # Its first step notes our Close, before any of it has gone and could be answered.
+            while socket.closed is None:
+                await trio.lowlevel.checkpoint()
             self._own_close = socket.closed
         self._close_done.set()
 
