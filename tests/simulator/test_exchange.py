@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 import trio
 from trio.testing import assert_checkpoints
@@ -9,7 +12,13 @@ from trio.testing import assert_checkpoints
 from tests.simulator.echo import EchoModel, ask
 from trioflex import LocalProtocolError, RemoteProtocolError
 from trioflex._shell.transport import Disconnected, Target, Transport
-from trioflex.simulator import SimulatedExchange, VirtualClock, open_exchange
+from trioflex.simulator import (
+    SeenFrame,
+    SimulatedExchange,
+    VirtualClock,
+    open_exchange,
+    system_clock,
+)
 
 TARGET = Target(url="ws://echo.test/")
 
@@ -402,6 +411,33 @@ async def test_a_shuffled_reply_takes_any_place_and_notices_keep_theirs():
     assert messages != await shuffled(2)
 
 
+async def played(venue: str, seed: int) -> list[SeenFrame]:
+    """Return all that passes while a market trades and somebody watches it."""
+    exchange = SimulatedExchange(venue, seed=seed, shuffle=True)
+    counter = 65283 if venue == "coinflex" else 64032
+    async with exchange.connector(TARGET) as transport, exchange.trading():
+        for tag, method in enumerate(("WatchOrders", "WatchTicker"), 1):
+            fields = {"tag": tag, "method": method, "base": 63488, "counter": counter}
+            await transport.send([json.dumps({**fields, "watch": True})])
+        await trio.sleep(60)
+        exchange.trade(50)
+    return list(exchange.frames)
+
+
+@pytest.mark.parametrize("venue", ["coinflex", "coinfloor"])
+async def test_the_same_seed_plays_the_same_market(venue, autojump_clock):
+    """Frame by frame, times included; another seed plays another. # T5"""
+    first = await played(venue, 1)
+    assert len(first) > 100
+    base = first[0].at
+    second = await played(venue, 1)
+    shift = second[0].at - base
+    assert [(f.at, f.text) for f in first] == [
+        (pytest.approx(f.at - shift), f.text) for f in second
+    ]
+    assert [f.text for f in first] != [f.text for f in await played(venue, 2)]
+
+
 # -- time --------------------------------------------------------------------------------------
 
 
@@ -446,6 +482,11 @@ async def test_the_virtual_clock_moves_with_trios(autojump_clock):
 def test_the_virtual_clock_stands_outside_of_a_run():
     """An exchange that a plain fixture makes can seed its books."""
     assert 1_583_020_800_000_000 == VirtualClock()()
+
+
+def test_the_system_clock_is_the_real_one():
+    """In microseconds."""
+    assert abs(system_clock() / 1_000_000 - time.time()) < 5
 
 
 # -- the order flow ----------------------------------------------------------------------------
