@@ -341,6 +341,15 @@ def test_estimates_leave_fees_and_funds_out():
     assert [] == room.told()
 
 
+def test_an_estimate_stops_where_the_order_would(room):
+    """What is too small for one unit at the best price does not go on to a cheaper one."""
+    maker, taker = room.account("maker"), room.account("taker")
+    room.place(maker, 5, 100)
+    room.place(maker, 5, 90)
+    assert (2, 200) == room.engine.estimate(room.book, total=-295)
+    assert 95 == room.execute(taker, total=-295)
+
+
 # -- modifying ---------------------------------------------------------------------------------
 
 

@@ -217,7 +217,7 @@ class FloorPeer:
         if not model.may_authenticate(user_id):
             raise Refused(TOO_FAST_AUTHENTICATION)
         # The comparison takes the same time wherever the first difference is.
-        right = hmac.compare_digest(cookie.encode(errors="replace"), user.cookie.encode())
+        right = hmac.compare_digest(cookie.encode(), user.cookie.encode())
         if not right or model.profile.read_only:
             raise Refused(WRONG_COOKIE)
         client_nonce = octets(nonce, NONCE_BYTES, "nonce")
