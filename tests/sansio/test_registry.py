@@ -15,15 +15,8 @@ from hypothesis import assume, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from trioflex._sansio import registry as registry_module
-from trioflex._sansio.registry import (
-    TRANSITIONS,
-    Ask,
-    Bootstrap,
-    Cause,
-    Registry,
-    State,
-    Withdraw,
-)
+from trioflex._sansio.entry import TRANSITIONS, Cause, State
+from trioflex._sansio.registry import Ask, Bootstrap, Registry, Withdraw
 from trioflex._vocabulary.errors import SubscriptionRefused, SubscriptionTimeout
 from trioflex._vocabulary.events import Gap, GapReason, Resumed
 from trioflex.protocol import Channel, Confirm, Request

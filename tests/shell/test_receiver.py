@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 )
 
 from trioflex import Gap, GapReason, Overflow, ReceiverOverflow, Resumed, SubscriptionTimeout
-from trioflex._shell.receiver import HAND, SMALLEST_BUFFER, Receiver
+from trioflex._sansio.backlog import SMALLEST as SMALLEST_BUFFER
+from trioflex._shell.receiver import HAND, Receiver
 
 GAP, LATEST, FAIL = Overflow.GAP, Overflow.LATEST, Overflow.FAIL
 

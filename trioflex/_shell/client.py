@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 from typing import Any, TypeVar, overload
 
 import attrs
 import trio
 
-from .._sansio.registry import Effect as WireEffect
-from .._vocabulary.errors import NotSent, SubscriptionRefused
-from .._vocabulary.events import GapReason
+from .._vocabulary.errors import NotSent
 from .._vocabulary.settings import Overflow
 from ..protocol import Channel, Request
 from .connection import Connection
-from .core import Core, Frame, Tap, Unmatched
+from .core import Core, Frame, Unmatched
 from .observer import ClientStatistics
 from .receiver import DEFAULT_BUFFER, Receiver
+from .subscription import Subscription, Tapping
 from .supervisor import Supervisor
 from .ticket import Ticket, TicketState
 
@@ -162,7 +160,7 @@ class Client:
             raise TypeError(
                 f"subscribe() takes a channel of {self._core.venue.name}, not {wanted!r}"
             )
-        return _Subscription(self, wanted, buffer, overflow)
+        return Subscription(self._core, self._supervisor, wanted, buffer, overflow)
 
     def unmatched(
         self, *, buffer: int = DEFAULT_BUFFER
@@ -175,7 +173,7 @@ class Client:
         Returns:
             A context manager; entering it gives the receiver, at once.
         """
-        return _Tapped(self, self._core.unmatched, "unmatched messages", buffer)
+        return Tapping(self._supervisor, self._core.unmatched, "unmatched messages", buffer)
 
     def frames(
         self, *, buffer: int = DEFAULT_BUFFER
@@ -189,7 +187,7 @@ class Client:
             A context manager; entering it gives the receiver, at once. Each frame names its
             connection; reconnecting makes no gap in here.
         """
-        return _Tapped(self, self._core.frames, "frames", buffer)
+        return Tapping(self._supervisor, self._core.frames, "frames", buffer)
 
     # -- the connection ------------------------------------------------------------------------
 
@@ -312,104 +310,3 @@ class Client:
                 f"{self._core.venue.name} has no channel named {name!r}; use its channel classes"
             )
         return channel
-
-    def _check_channel(self, channel: Channel[Any]) -> None:
-        """Refuse locally what the venue would refuse."""
-        self._supervisor.check_open()
-        venue, registry = self._core.venue, self._core.registry
-        if channel.private and self._supervisor.credentials is None:
-            text = "it needs a login, and this client is anonymous"
-            raise SubscriptionRefused(
-                f"{channel!r} was not subscribed: {text}; open it with credentials, or call "
-                "login()",
-                channel=channel,
-                code="local",
-                text=text,
-            )
-        if channel in registry.entries:
-            return
-        count = len(registry.entries)
-        if venue.max_channels is not None and count >= venue.max_channels:
-            text = f"{venue.name} takes at most {venue.max_channels} channels on a connection"
-            raise SubscriptionRefused(
-                f"{channel!r} was not subscribed: {text}", channel=channel, code="local", text=text
-            )
-        if venue.warn_channels is not None and count == venue.warn_channels:
-            logger.warning(
-                "%s: more than %d channels; some of its documents allow no more",
-                venue.name,
-                venue.warn_channels,
-            )
-
-    def _apply(self, effects: list[WireEffect]) -> None:
-        if self._supervisor.connection is not None:
-            self._supervisor.connection.sender.apply(effects)
-
-    def _resubscribe(self, channel: Channel[Any]) -> None:
-        registry = self._core.registry
-        self._apply(registry.interrupt(channel, GapReason.RESUBSCRIBED, trio.current_time()))
-
-
-class _Subscription(AbstractAsyncContextManager[Receiver[T]]):
-    """The scope of one receiver."""
-
-    def __init__(
-        self, client: Client, channel: Channel[T], buffer: int, overflow: Overflow
-    ) -> None:
-        self._client = client
-        self._channel = channel
-        self._receiver: Receiver[T] = Receiver(
-            channel, buffer=buffer, overflow=overflow, resubscribe=self._resubscribe
-        )
-
-    async def __aenter__(self) -> Receiver[T]:
-        client, receiver = self._client, self._receiver
-        client._check_channel(self._channel)
-        registry = client._core.registry
-        client._apply(registry.join(self._channel, receiver, trio.current_time()))
-        try:
-            await receiver._wait_started()
-        except BaseException:
-            self._leave()
-            raise
-        return receiver
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
-        self._receiver._close()
-        self._client._apply(self._client._core.registry.leave(self._channel, self._receiver))
-
-    def _resubscribe(self) -> None:
-        self._client._resubscribe(self._channel)
-
-
-class _Tapped(AbstractAsyncContextManager[Receiver[T]]):
-    """The scope of a receiver of the client's own streams."""
-
-    def __init__(self, client: Client, tap: Tap[T], name: str, buffer: int) -> None:
-        self._client = client
-        self._tap = tap
-        self._receiver: Receiver[T] = Receiver(name, buffer=buffer, overflow=Overflow.GAP)
-
-    async def __aenter__(self) -> Receiver[T]:
-        await trio.lowlevel.checkpoint()
-        self._client._supervisor.check_open()
-        self._receiver.start(())
-        self._tap.add(self._receiver)
-        return self._receiver
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._receiver._close()
-        self._tap.remove(self._receiver)

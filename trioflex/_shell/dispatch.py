@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import trio
 
-from .._sansio.registry import Ask, Bootstrap, State
+from .._sansio.entry import State
+from .._sansio.registry import Ask, Bootstrap
 from .._vocabulary.errors import RemoteProtocolError
 from .._vocabulary.events import GapReason
 from ..protocol import (

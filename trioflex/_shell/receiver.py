@@ -11,24 +11,21 @@ The dispatcher's side is synchronous and cannot wait: one slow reader can hurt o
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
 
+from .._sansio.backlog import Backlog
 from .._vocabulary.errors import ReceiverOverflow, TrioflexError
-from .._vocabulary.events import Gap, GapReason, Resumed
+from .._vocabulary.events import Gap, Resumed
 from .._vocabulary.settings import Overflow
 
 T = TypeVar("T")
 
 DEFAULT_BUFFER = 4096
 """Several full reads: one read of 64 KiB brings about 250 ordinary messages."""
-
-SMALLEST_BUFFER = 4
-"""``Gap``, ``Resumed``, a snapshot and an item always fit."""
 
 HAND = 256
 """Items handed out between two checkpoints of ``async for``, about one read's worth: a consumer
@@ -79,16 +76,10 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         overflow: Overflow,
         resubscribe: Callable[[], None] | None = None,
     ) -> None:
-        if buffer < SMALLEST_BUFFER:
-            raise ValueError(
-                f"buffer={buffer} is too small: a receiver holds at least {SMALLEST_BUFFER} "
-                "entries, so that a gap, its end and an item always fit"
-            )
         self._channel = channel
-        self._buffer = buffer
-        self._overflow = overflow
         self._resubscribe = resubscribe
-        self._items: deque[Any] = deque()
+        self._backlog = Backlog(buffer, overflow)
+        self._items = self._backlog.items
         self._lot = trio.lowlevel.ParkingLot()
         self._hand = 0
         self._started = False
@@ -96,11 +87,6 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         self._ended = False
         self._failure: Callable[[], TrioflexError] | None = None
         self._broken: BaseException | None = None
-        self._peak = self._received = self._dropped = self._conflated = 0
-        self._gaps = self._resumes = 0
-        self._lost_at_end = 0
-        self._promised: list[Any] = []
-        """Snapshots that a ``Resumed`` promises, under ``Overflow.LATEST``; some may be read."""
 
     def __repr__(self) -> str:
         return f"<Receiver of {self._channel!r}, {len(self._items)} waiting>"
@@ -196,15 +182,16 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
 
     def statistics(self) -> ReceiverStatistics:
         """Return what went through this receiver until now."""
+        backlog = self._backlog
         return ReceiverStatistics(
-            buffer=self._buffer,
-            buffered=len(self._items),
-            peak=self._peak,
-            received=self._received,
-            dropped=self._dropped,
-            conflated=self._conflated,
-            gaps=self._gaps,
-            resumed=self._resumes,
+            buffer=backlog.limit,
+            buffered=len(backlog.items),
+            peak=backlog.peak,
+            received=backlog.received,
+            dropped=backlog.dropped,
+            conflated=backlog.conflated,
+            gaps=backlog.gaps,
+            resumed=backlog.resumed,
             tasks_waiting=self._lot.statistics().tasks_waiting,
         )
 
@@ -219,13 +206,14 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             await self._lot.park()
 
     def _check_over(self) -> None:
-        if self._lost_at_end:
+        lost = self._backlog.lost
+        if lost:
             raise ReceiverOverflow(
                 f"the receiver of {self._channel!r} was read too slowly: its buffer of "
-                f"{self._buffer} was full and {self._lost_at_end} items were dropped; read "
+                f"{self._backlog.limit} was full and {lost} items were dropped; read "
                 "faster, ask for a larger buffer, or choose another overflow policy",
                 channel=self._channel,
-                dropped=self._lost_at_end,
+                dropped=lost,
             )
         if self._failure is not None:
             raise self._failure()
@@ -241,64 +229,27 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
     def start(self, items: Sequence[Any]) -> None:
         """Go live for the first time, with these items first."""
         self._started = True
-        for item in items:
-            if type(item) is Gap:
-                self._gaps += 1
-            elif type(item) is Resumed:
-                self._resumes += 1
-            else:
-                self._received += 1
-        self._append(items)
+        self._backlog.start(items)
         self._lot.unpark_all()
 
     def put(self, items: list[Any], state: Callable[[], Any] | None) -> None:
         """Take the items of one read; ``state`` gives a snapshot of what was before them."""
-        count = len(items)
-        if self._over:
-            if self._lost_at_end:
-                self._received += count
-                self._lost_at_end += count
-                self._dropped += count
-            return
-        self._received += count
-        waiting = self._items
-        # An empty buffer always takes a whole read: the bound is about falling behind.
-        if waiting and len(waiting) + count > self._buffer:
-            if self._overflow is Overflow.FAIL:
-                self._dropped += count
-                self._lost_at_end += count
-                self._lot.unpark_all()
-                return
-            if self._overflow is Overflow.LATEST:
-                self._conflate(len(waiting) + count - self._buffer)
-            else:
-                self._start_over(state)
-        self._append(items)
+        if not self._over:
+            self._backlog.put(items, state)
+            if self._lot:
+                self._lot.unpark(count=len(items))
 
     def gap(self, gap: Gap) -> None:
         """Continuity is lost."""
-        if self._over:
-            return
-        self._gaps += 1
-        if len(self._items) >= self._buffer and self._overflow is Overflow.GAP:
-            dropped = self._clear()
-            gap = attrs.evolve(gap, dropped=dropped)
-        elif len(self._items) >= self._buffer and self._overflow is Overflow.LATEST:
-            self._conflate(1)
-        self._append((gap,))
+        if not (self._over or self._backlog.lost):
+            self._backlog.gap(gap)
+            self._lot.unpark()
 
     def resume(self, resumed: Resumed, items: Sequence[Any]) -> None:
         """Continuity is restored, with these items first."""
-        if self._over:
-            return
-        self._resumes += 1
-        self._received += len(items)
-        if self._overflow is Overflow.LATEST:
-            waiting = {id(item) for item in self._items}
-            self._promised = [item for item in self._promised if id(item) in waiting]
-            if resumed.snapshot:
-                self._promised.append(items[0])
-        self._append((resumed, *items))
+        if not (self._over or self._backlog.lost):
+            self._backlog.resume(resumed, items)
+            self._lot.unpark(count=1 + len(items))
 
     def fail(self, error: Callable[[], TrioflexError]) -> None:
         """End with this error, after what is buffered; each raise makes a fresh one."""
@@ -320,69 +271,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
 
     @property
     def _over(self) -> bool:
-        return bool(self._closed or self._ended or self._lost_at_end or self._failure is not None)
-
-    def _append(self, items: Sequence[Any]) -> None:
-        waiting = self._items
-        waiting.extend(items)
-        if len(waiting) > self._peak:
-            self._peak = len(waiting)
-        if self._lot:
-            self._lot.unpark(count=len(items))
-
-    def _clear(self) -> int:
-        """Throw the backlog away; return how many items that were, older gaps' included."""
-        waiting = self._items
-        dropped = 0
-        own = 0
-        # The reader has the beginning of this gap already, so its end must not get lost.
-        end = waiting.popleft() if waiting and type(waiting[0]) is Resumed else None
-        for item in waiting:
-            kind = type(item)
-            if kind is Gap:
-                dropped += item.dropped
-            elif kind is not Resumed:
-                own += 1
-        waiting.clear()
-        if end is not None:
-            waiting.append(attrs.evolve(end, snapshot=False))
-        self._dropped += own
-        return dropped + own
-
-    def _start_over(self, state: Callable[[], Any] | None) -> None:
-        dropped = self._clear()
-        snapshot = None if state is None else state()
-        self._gaps += 1
-        self._resumes += 1
-        self._items.append(Gap(GapReason.OVERFLOW, dropped=dropped))
-        self._items.append(Resumed(snapshot=snapshot is not None))
-        if snapshot is not None:
-            self._items.append(snapshot)
-
-    def _conflate(self, surplus: int) -> None:
-        """Drop the oldest items, but no marker: every gap keeps its end."""
-        waiting = self._items
-        kept: list[Any] = []
-        if waiting and any(waiting[0] is snapshot for snapshot in self._promised):
-            # The reader has the marker that promises this snapshot, so it gets the snapshot.
-            kept.append(waiting.popleft())
-        while surplus > 0 and waiting:
-            item = waiting.popleft()
-            if type(item) is Gap or type(item) is Resumed:
-                # Two gaps with nothing left between them are one gap.
-                if type(item) is Gap and kept and type(kept[-1]) is Resumed:
-                    kept.pop()
-                else:
-                    kept.append(item)
-            else:
-                if kept and type(kept[-1]) is Resumed:
-                    kept[-1] = attrs.evolve(kept[-1], snapshot=False)
-                self._conflated += 1
-                surplus -= 1
-        if kept and waiting and type(waiting[0]) is Gap and type(kept[-1]) is Resumed:
-            kept.pop()
-            waiting.popleft()
-        waiting.extendleft(reversed(kept))
+        return self._closed or self._ended or self._failure is not None
 
 
 class ValueIterator(Generic[T]):
@@ -418,6 +307,4 @@ class BatchIterator(Generic[T]):
             first = await receiver.receive()
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
-        batch = [first, *receiver._items]
-        receiver._items.clear()
-        return batch
+        return [first, *receiver._backlog.take_all()]

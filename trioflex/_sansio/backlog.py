@@ -1,0 +1,175 @@
+"""What waits for the reader of one receiver: a bounded queue of items, and what happens beyond it.
+
+Everything is counted, and every marker keeps its meaning: each :class:`Gap` has one
+:class:`Resumed` behind it with no item in between, and the snapshot that a ``Resumed`` promises
+follows it, however much of the backlog is thrown away, and whatever of it was read already.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from .._vocabulary.events import Gap, GapReason, Resumed
+from .._vocabulary.settings import Overflow
+
+SMALLEST = 4
+"""``Gap``, ``Resumed``, a snapshot and an item always fit."""
+
+
+class Backlog:
+    """Items that wait, oldest first.
+
+    Args:
+        limit: items that may wait, at least :data:`SMALLEST`.
+        overflow: what to do when more would.
+
+    Raises:
+        ValueError: the limit is too small.
+    """
+
+    def __init__(self, limit: int, overflow: Overflow) -> None:
+        if limit < SMALLEST:
+            raise ValueError(
+                f"buffer={limit} is too small: a receiver holds at least {SMALLEST} entries, so "
+                "that a gap, its end and an item always fit"
+            )
+        self.limit = limit
+        self.items: deque[Any] = deque()
+        self.peak = 0
+        """Most items that ever waited, markers included."""
+        self.received = 0
+        """Items that arrived."""
+        self.dropped = 0
+        """Items thrown away by ``GAP`` and ``FAIL``."""
+        self.conflated = 0
+        """Items thrown away by ``LATEST``."""
+        self.gaps = 0
+        self.resumed = 0
+        self.lost = 0
+        """Items that found no room under ``FAIL``; from the first one on nothing more is taken."""
+        self._overflow = overflow
+        self._promised: list[Any] = []
+        """Snapshots that a ``Resumed`` promises, under ``LATEST``; some may be read."""
+
+    def start(self, items: Sequence[Any]) -> None:
+        """Take what a receiver sees first: a snapshot, or that it joined late."""
+        for item in items:
+            if type(item) is Gap:
+                self.gaps += 1
+            elif type(item) is Resumed:
+                self.resumed += 1
+            else:
+                self.received += 1
+        self._append(items)
+
+    def put(self, items: Sequence[Any], state: Callable[[], Any] | None) -> None:
+        """Take the items of one read.
+
+        Args:
+            items: no markers among them.
+            state: gives a snapshot of what was before them, for a channel that has one.
+        """
+        count = len(items)
+        self.received += count
+        waiting = self.items
+        # An empty backlog always takes a whole read: the limit is about falling behind.
+        if self.lost or (waiting and len(waiting) + count > self.limit):
+            if self._overflow is Overflow.FAIL:
+                self.dropped += count
+                self.lost += count
+                return
+            if self._overflow is Overflow.LATEST:
+                self._conflate(len(waiting) + count - self.limit)
+            else:
+                self._start_over(state)
+        self._append(items)
+
+    def gap(self, gap: Gap) -> None:
+        """Take the beginning of a gap; it always fits."""
+        self.gaps += 1
+        if len(self.items) >= self.limit and self._overflow is Overflow.GAP:
+            gap = attrs.evolve(gap, dropped=self._clear())
+        elif len(self.items) >= self.limit and self._overflow is Overflow.LATEST:
+            self._conflate(1)
+        self._append((gap,))
+
+    def resume(self, resumed: Resumed, items: Sequence[Any]) -> None:
+        """Take the end of a gap, and what comes first behind it."""
+        self.resumed += 1
+        self.received += len(items)
+        if self._overflow is Overflow.LATEST:
+            waiting = {id(item) for item in self.items}
+            self._promised = [item for item in self._promised if id(item) in waiting]
+            if resumed.snapshot:
+                self._promised.append(items[0])
+        self._append((resumed, *items))
+
+    def take_all(self) -> list[Any]:
+        """Return everything that waits, and forget it."""
+        items = list(self.items)
+        self.items.clear()
+        return items
+
+    def _append(self, items: Sequence[Any]) -> None:
+        waiting = self.items
+        waiting.extend(items)
+        if len(waiting) > self.peak:
+            self.peak = len(waiting)
+
+    def _clear(self) -> int:
+        """Throw the backlog away; return how many items that were, older gaps' included."""
+        waiting = self.items
+        dropped = 0
+        own = 0
+        # The reader has the beginning of this gap already, so its end must not get lost.
+        end = waiting.popleft() if waiting and type(waiting[0]) is Resumed else None
+        for item in waiting:
+            kind = type(item)
+            if kind is Gap:
+                dropped += item.dropped
+            elif kind is not Resumed:
+                own += 1
+        waiting.clear()
+        if end is not None:
+            waiting.append(attrs.evolve(end, snapshot=False))
+        self.dropped += own
+        return dropped + own
+
+    def _start_over(self, state: Callable[[], Any] | None) -> None:
+        dropped = self._clear()
+        snapshot = None if state is None else state()
+        self.gaps += 1
+        self.resumed += 1
+        self.items.append(Gap(GapReason.OVERFLOW, dropped=dropped))
+        self.items.append(Resumed(snapshot=snapshot is not None))
+        if snapshot is not None:
+            self.items.append(snapshot)
+
+    def _conflate(self, surplus: int) -> None:
+        """Drop the oldest items, but no marker: every gap keeps its end."""
+        waiting = self.items
+        kept: list[Any] = []
+        if waiting and any(waiting[0] is snapshot for snapshot in self._promised):
+            # The reader has the marker that promises this snapshot, so it gets the snapshot.
+            kept.append(waiting.popleft())
+        while surplus > 0 and waiting:
+            item = waiting.popleft()
+            if type(item) is Gap or type(item) is Resumed:
+                # Two gaps with nothing left between them are one gap.
+                if type(item) is Gap and kept and type(kept[-1]) is Resumed:
+                    kept.pop()
+                else:
+                    kept.append(item)
+            else:
+                if kept and type(kept[-1]) is Resumed:
+                    kept[-1] = attrs.evolve(kept[-1], snapshot=False)
+                self.conflated += 1
+                surplus -= 1
+        if kept and waiting and type(waiting[0]) is Gap and type(kept[-1]) is Resumed:
+            kept.pop()
+            waiting.popleft()
+        waiting.extendleft(reversed(kept))
