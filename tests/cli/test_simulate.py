@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import trio
-import typer
 
 from trioflex import LocalProtocolError
-from trioflex.cli.simulate import parse_account, simulate, simulate_command
+from trioflex.cli.app import app
+from trioflex.cli.simulate import parse_account, simulate_command
 
 
 def test_an_account_is_three_words():
@@ -44,10 +44,8 @@ def test_a_malformed_account_is_explained(text, complaint):
 
 def run_simulate(*arguments: str) -> int:
     """Run the command in this process until it has refused its arguments."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(simulate)
     with pytest.raises(SystemExit) as leaving:
-        app(list(arguments))
+        app(["simulate", *arguments])
     return int(leaving.value.code or 0)
 
 
@@ -99,9 +97,8 @@ async def test_the_first_line_is_for_programs(capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly(number):
     """Interrupted or terminated, with clients connected or not: status 0, nothing left behind."""
-    code = "import typer; from trioflex.cli.simulate import simulate; typer.run(simulate)"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "coinflex", "--tls"],
+        [sys.executable, "-m", "trioflex", "simulate", "--tls"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -23,8 +23,6 @@ from tests.outside.raw_floor_client import FloorClient
 
 XBT, USDT, GBP = 63488, 65283, 64032
 
-SIMULATE = "import typer; from trioflex.cli.simulate import simulate; typer.run(simulate)"
-
 OTHER = (7, base64.b64encode(b"another cookie, 20 b").decode(), "correct: horse: battery")
 """A second user; the colons of the passphrase are part of it."""
 

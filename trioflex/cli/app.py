@@ -14,6 +14,7 @@ import trio
 import typer
 
 from .exits import Status, reason_of, sentence_of, status_of
+from .simulate import simulate
 
 
 @attrs.define
@@ -123,3 +124,6 @@ def demo(
     from .demo import demo_command
 
     execute(context, demo_command, seconds, seed, as_json)
+
+
+app.command()(simulate)

@@ -47,7 +47,8 @@ def coinflex_exchange() -> SimulatedExchange:
 
         async def test_a_lost_order_is_reported_as_unknown(coinflex_exchange, autojump_clock):
             exchange = coinflex_exchange
-            exchange.silence("PlaceOrder")
+            # Swallowed, so that no notice tells of the order either.
+            exchange.silence("PlaceOrder", execute=False)
             credentials = coinflex.Credentials.from_env(exchange.model.credentials())
             async with open_client(
                 coinflex.VENUE, credentials=credentials, connector=exchange.connector
