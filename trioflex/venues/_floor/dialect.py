@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..._sansio.codec import Decoder, encode
+from ..._sansio.codec import Decoder, encode, shown
+from ...protocol import Ignored
 from . import notices
 from .assets import AssetTable
 from .privacy import redact
@@ -16,6 +17,10 @@ from .watches import NoSuchChannel, WatchOrders, WatchTicker
 from .wire import Wire
 
 S = TypeVar("S")
+
+SHOWN_WHOLE = 64 * 1024
+"""Bytes of a message that means nothing to us up to which all its values are decoded: a few
+milliseconds. Of a longer one only the beginning is shown."""
 
 
 class Dialect:
@@ -56,7 +61,7 @@ class Dialect:
         self.notice_names = {"Welcome", *(kind.__struct_config__.tag for kind in kinds)}
         self.notice_head = Decoder[notices.NoticeHead](self.name, notices.NoticeHead, redact=redact)
         self.reply_head = Decoder[ReplyHead](self.name, ReplyHead, redact=redact)
-        self.anything: Decoder[Any] = Decoder(self.name, Any, redact=redact)
+        self._anything: Decoder[Any] = Decoder(self.name, Any, redact=redact)
         self._shapes: dict[type, Decoder[Any]] = {}
 
     def decode(self, frame: bytes, shape: type[S]) -> S:
@@ -67,6 +72,12 @@ class Dialect:
             decoder = self._shapes[shape] = Decoder(self.name, bound, redact=redact)
         value: S = decoder(frame)
         return value
+
+    def ignored(self, frame: bytes) -> Ignored:
+        """Return what there is to say of a well-formed frame that means nothing to us."""
+        if len(frame) > SHOWN_WHOLE:
+            return Ignored(shown(frame, redact))
+        return Ignored(self._anything(frame))
 
     def encode(self, tag: int, request: FloorRequest[Any]) -> str:
         """Return the frame of a request."""

@@ -306,7 +306,7 @@ class FloorSession:
             head = dialect.reply_head(frame)
             if head.error_code is not UNSET:
                 return self._reply(frame, head)
-        return [Ignored(dialect.anything(frame))]
+        return [dialect.ignored(frame)]
 
     # -- replies -------------------------------------------------------------------------------
 
@@ -316,7 +316,7 @@ class FloorSession:
         if tag is None or request is None:
             if tag is not None and tag == self._login_tag:
                 return self._login_answered(head)
-            return [Ignored(self._dialect.anything(frame))]
+            return [self._dialect.ignored(frame)]
         if head.error_code != 0:
             return self._refused(request, tag, head)
         value = request.value(frame, self._dialect)
