@@ -243,6 +243,13 @@ GOALS: tuple[Goal, ...] = (
         at_most=1.0,
     ),
     Goal(
+        text="memory, transport alone: at most trio-websocket's",
+        case="memory",
+        client=TRANSPORT,
+        beside=("memory", "trio-websocket"),
+        at_most=1.0,
+    ),
+    Goal(
         text="import: at most 1.3 of import trio",
         case="import",
         beside=("import", "trio"),
