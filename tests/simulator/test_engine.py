@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.trading import BASE, COUNTER, DAY, EPOCH, Lots, Room, trades
+from trioflex.simulator.book import Market
 from trioflex.simulator.happenings import (
     BalanceChanged,
     OrderClosed,
@@ -429,6 +430,19 @@ def test_a_change_that_fills_the_order_closes_it(room):
     assert [(OrderClosed, bid.id, 0)] == [(type(h), h.id, h.quantity) for h in happenings]
 
 
+def test_a_crossing_change_that_cannot_pay_is_closed():
+    """A bid that is moved into an ask it cannot pay with fee goes, as a new one would."""
+    room = Room(divisor=10_000, fee="0.0003", fee_from_reservation=True)
+    maker, taker = room.account("maker"), room.account("taker")
+    room.place(maker, -1, 5_000)
+    bid = room.place(taker, 1, 4_000)
+    room.told()
+    room.engine.modify(taker, bid, price=5_000)
+    (closed,) = room.told(OrdersMatched, OrderModified, OrderClosed)
+    assert (OrderClosed, bid.id, 1) == (type(closed), closed.id, closed.quantity)
+    assert {1} == room.engine.orders.keys()
+
+
 def test_a_post_only_change_does_not_take(room):
     """Refused, and the order is what it was."""
     maker, taker = room.account("maker"), room.account("taker")
@@ -479,6 +493,12 @@ def test_impossible_market_orders_are_refused(room, reason, size):
     """Each for its reason."""
     with refused(reason):
         room.execute(room.account("a"), **size)
+
+
+def test_a_market_order_has_a_size(room):
+    """Whoever calls the engine says which; a venue has refused the request before."""
+    with pytest.raises(ValueError, match="a quantity or a total"):
+        room.execute(room.account("a"))
 
 
 @pytest.mark.parametrize(
@@ -615,6 +635,14 @@ def test_the_order_of_events_of_an_aggressive_order():
     ] == room.told()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_two_orders_filled_at_once_the_first_closes_first(room, sign):
+    """Whichever side it is on."""
+    maker, taker = room.account("maker"), room.account("taker")
+    first, second = room.place(maker, 5 * sign, 100), room.place(taker, -5 * sign, 100)
+    assert [first.id, second.id] == [happening.id for happening in room.told(OrderClosed)]
+
+
 def test_a_closing_is_told_before_the_balance_that_it_frees(room):
     """Cancelled orders close first and give back then."""
     account = room.account("a")
@@ -744,3 +772,11 @@ def test_a_fee_is_a_fraction(rate):
     """A fee cannot be negative, and not all of the total."""
     with pytest.raises(ValueError, match="fee rate"):
         Room(fee=rate)
+
+
+def test_a_market_counts_in_whole_units():
+    """Scales that leave fractions of a counter unit for a divisor are refused."""
+    scales = {"base_scale": 100, "counter_scale": 1_000, "price_scale": 10}
+    assert 1 == Market.of_scales(BASE, COUNTER, **scales).divisor
+    with pytest.raises(ValueError, match="choose a finer price scale"):
+        Market.of_scales(BASE, COUNTER, **{**scales, "price_scale": 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from decimal import Decimal
 
 import pytest
 
@@ -287,3 +288,12 @@ def test_the_same_seed_gives_the_same_frames(make):  # T5
     assert len(frames) > 500
     assert frames == frames_of(make, 3)
     assert frames != frames_of(make, 4)
+
+
+def test_the_fee_rate_can_be_chosen():
+    """A fraction of the total, for both sides."""
+    model = flex(fee_rate=Decimal("0.01"))
+    before = model.account(1)[USDT].available
+    model.place_as(2, "XBT", "USDT", quantity=-100, price=80_000_000)
+    model.execute_as(1, "XBT", "USDT", quantity=100)
+    assert 808_000 == before - model.account(1)[USDT].available

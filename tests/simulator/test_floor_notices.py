@@ -56,11 +56,22 @@ def test_an_order_is_told_to_watchers_and_its_owner(model):
 
 
 def test_an_owner_who_watches_hears_once(model):
-    """In the owner's words."""
+    """In the owner's words: of openings, trades and closings, whichever side is his."""
     owner = logged_in(model)
     owner.ask("WatchOrders", **PAIR, watch=True)
     owner.place(100, 80_000_000, tonce=7)
-    assert [7] == [notice["tonce"] for notice in owner.notices("OrderOpened")]
+    owner.place(-100, 90_000_000, tonce=8)
+    for quantity in (100, -100):
+        model.execute_as(9, "XBT", "USDT", quantity=quantity)
+    notices = owner.notices()
+    told = {
+        kind: [notice for notice in notices if notice["notice"] == kind]
+        for kind in ("OrderOpened", "OrdersMatched", "OrderClosed")
+    }
+    assert [7, 8] == [notice["tonce"] for notice in told["OrderOpened"]]
+    assert [8, 7] == [notice["tonce"] for notice in told["OrderClosed"]]
+    sold, bought = told["OrdersMatched"]
+    assert (8, 7) == (sold["ask_tonce"], bought["bid_tonce"])
 
 
 def test_every_connection_of_an_owner_hears(model):
@@ -143,6 +154,16 @@ def test_a_trade_with_oneself_has_both_sides(model):
     (own,) = client.notices("OrdersMatched")
     assert (7, 8) == (own["bid_tonce"], own["ask_tonce"])
     assert [0] * 4 == [own[f"{s}_{a}_fee"] for s in ("bid", "ask") for a in ("base", "counter")]
+
+
+def test_a_trade_of_a_stranger_with_himself_is_an_ordinary_one(model):
+    """To those who watch, with both ids and nobody's fees."""
+    public = watcher(model)
+    model.place_as(9, "XBT", "USDT", quantity=-100, price=80_000_000)
+    model.place_as(9, "XBT", "USDT", quantity=100, price=80_000_000)
+    (seen,) = public.notices("OrdersMatched")
+    assert (2, 1) == (seen["bid"], seen["ask"])
+    assert not [name for name in seen if name.endswith(("_fee", "_tonce"))]
 
 
 def test_coinfloor_tells_less():

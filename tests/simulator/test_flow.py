@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.floor_client import GBP, USDT, XBT, flex, floor
+from tests.simulator.trading import Room
+from trioflex.simulator.flow import Habits, OrderFlow
 from trioflex.simulator.happenings import OrderModified, OrderOpened, OrdersMatched
 from trioflex.simulator.rules import GREATEST
 
@@ -122,3 +124,16 @@ def test_the_flow_is_the_same_under_the_same_seed():  # T5
         return seen
 
     assert happenings(1) == happenings(1) != happenings(2)
+
+
+def test_makers_keep_no_more_orders_than_is_their_habit():
+    """The oldest goes when there are too many."""
+    room = Room(divisor=10_000, tick=10)
+    habits = Habits(anchor=100_000, step=10, size=50, levels=10, orders=15)
+    flow = OrderFlow(room.engine, room.market, habits, seed=1)
+    most = 0
+    for _ in range(500):
+        flow.turn()
+        most = max(most, len(room.book.bids), len(room.book.asks))
+    # One may be added, and as many levels filled, after the count.
+    assert most <= 15 + 10

@@ -154,3 +154,15 @@ def test_user_ids_have_a_range(user_id):
     """An id has to fit the eight bytes that are signed."""
     with pytest.raises(ValueError, match="8 bytes"):
         secp224k1.private_key(user_id, "x")
+
+
+def test_keys_that_cancel_the_base_point_out_verify():
+    """With the key N - 1, sums of base point and public key vanish on the way."""
+    key = secp224k1.N - 1
+    x, y = secp224k1.public_key(key)
+    assert (secp224k1.G[0], secp224k1.P - secp224k1.G[1]) == (x, y)
+    z = int.from_bytes(hashlib.sha224(b"any").digest(), "big")
+    r = secp224k1.public_key(2)[0]
+    s = pow(2, -1, secp224k1.N) * (z + r * key) % secp224k1.N
+    assert secp224k1.verify((x, y), b"any", r, s)
+    assert not secp224k1.verify((x, y), b"other", r, s)

@@ -27,9 +27,9 @@ IDLE_TIMEOUT = 60.0
 """Seconds without traffic after which the venues drop a connection ("coinflex-exchange/API
 WEBSOCKET-README.md")."""
 
-RECORD_KEPT = 200_000
-"""Commands that :attr:`FloorModel.record` keeps: all of a test of 100,000 events, and a bounded
-part of a server's that runs for days."""
+RECORD_KEPT = 100_000
+"""Commands that :attr:`FloorModel.record` keeps: all of a long test, and about 100 MB of a
+server's that runs for days."""
 
 
 @attrs.frozen

@@ -28,7 +28,7 @@ from .floor_errors import (
     Refused,
     bad_request,
 )
-from .floor_request import TAGS, UINT64, Request, octets
+from .floor_request import LONGEST_TEXT, TAGS, UINT64, Request, octets
 from .ledger import Account
 from .limits import Allowance
 from .peer import Link
@@ -65,13 +65,14 @@ class Command:
     """Empty if none could be read."""
 
     request: Mapping[str, object]
-    """The fields, but for a login's cookie, nonce and signature."""
+    """The fields that the protocol knows, but for a login's cookie, nonce and signature, and for
+    what is neither a number nor a text."""
 
     code: int
     """The reply's error code; 0 is success."""
 
     reply: Mapping[str, object]
-    """The reply's fields, but for the tag."""
+    """The reply's fields, but for code and tag, and for lists (of orders, of balances)."""
 
 
 class FloorPeer:
@@ -114,24 +115,24 @@ class FloorPeer:
         request: Request | None = None
         try:
             request = Request(frame)
-            reply = {"error_code": int(Code.OK), **self._carry_out(request)}
+            code, reply = Code.OK, self._carry_out(request)
         except Refused as refused:
-            reply = _error(refused.complaint)
+            code, reply = _error(refused.complaint)
         except Refusal as refusal:
-            reply = _error(REASONS[refusal.reason])
+            code, reply = _error(REASONS[refusal.reason])
         self._model.record.append(
             Command(
                 self._model.clock(),
                 self._number,
                 self._user_id,
                 request.tag if request else None,
-                request.method if request else "",
-                request.public_fields() if request else {},
-                int(str(reply["error_code"])),
-                reply,
+                request.method[:LONGEST_TEXT] if request else "",
+                request.plain_fields() if request else {},
+                int(code),
+                {name: value for name, value in reply.items() if not isinstance(value, list)},
             )
         )
-        return [_answer(request, reply)]
+        return [_answer(request, code, reply)]
 
     def method_of(self, frame: str) -> str:
         """Return the method of the command in a frame, ``""`` if it has none."""
@@ -159,7 +160,7 @@ class FloorPeer:
                 f"{self._model.name} has numbers for error codes, and {code!r} is none; use one "
                 'like "4"'
             )
-        return _answer(request, {"error_code": int(code), "error_msg": message})
+        return _answer(request, int(code), {"error_msg": message})
 
     def closed(self) -> None:
         """Forget the subscriptions, and cancel the orders that do not outlive the connection."""
@@ -245,11 +246,12 @@ class FloorPeer:
         return reply
 
 
-def _error(complaint: Complaint) -> Reply:
-    return {"error_code": int(complaint.code), "error_msg": complaint.text}
+def _error(complaint: Complaint) -> tuple[Code, Reply]:
+    return complaint.code, {"error_msg": complaint.text}
 
 
-def _answer(request: Request | None, reply: Reply) -> str:
+def _answer(request: Request | None, code: int, reply: Reply) -> str:
+    answer = {"error_code": int(code), **reply}
     if request is not None and request.tag is not None:
-        return encode({**reply, "tag": request.tag})
-    return encode(reply)
+        answer["tag"] = request.tag
+    return encode(answer)

@@ -19,7 +19,28 @@ TAGS = range(-(2**63), 2**64)
 UINT64 = range(2**64)
 """What a user id can hold: it is signed as 8 bytes."""
 
-_SECRET = frozenset({"cookie", "nonce", "signature"})
+PLAIN_FIELDS = (
+    "tag",
+    "method",
+    "user_id",
+    "base",
+    "counter",
+    "quantity",
+    "price",
+    "total",
+    "tonce",
+    "persist",
+    "post_only",
+    "id",
+    "quantity_delta",
+    "asset",
+    "watch",
+)
+"""Every field of the protocol that is no secret."""
+
+LONGEST_TEXT = 64
+"""Characters of a text that the record keeps: more than any method's name has, and a bound for
+what a hostile client can make it remember."""
 
 
 class Request:
@@ -120,9 +141,13 @@ class Request:
         """Return a field whatever it is, or None."""
         return self._fields.get(name)
 
-    def public_fields(self) -> Mapping[str, object]:
-        """Return the fields without the secrets of a login."""
-        return {name: value for name, value in self._fields.items() if name not in _SECRET}
+    def plain_fields(self) -> Mapping[str, object]:
+        """Return what a record can keep: the protocol's fields, without secrets and lists."""
+        return {
+            name: value[:LONGEST_TEXT] if isinstance(value, str) else value
+            for name in PLAIN_FIELDS
+            if isinstance(value := self._fields.get(name), int | str)
+        }
 
 
 def octets(text: str, length: int, name: str) -> bytes:
