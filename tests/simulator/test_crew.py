@@ -8,7 +8,7 @@ import trio
 from trioflex.simulator.crew import open_crew
 
 
-async def fail(error: Exception, after: float = 0) -> None:
+async def fail(error: BaseException, after: float = 0) -> None:
     await trio.sleep(after)
     raise error
 
@@ -59,6 +59,14 @@ async def test_a_failing_task_ends_the_block_with_its_error(autojump_clock):
             await trio.sleep_forever()
     assert caught.value is error
     assert 1.0 == trio.current_time()
+
+
+async def test_ctrl_c_in_a_task_is_ctrl_c(autojump_clock):
+    """It may be any task that Python interrupts; the block hears of it as itself."""
+    with pytest.raises(KeyboardInterrupt):
+        async with open_crew() as crew:
+            crew.start_soon(fail, KeyboardInterrupt(), 1)
+            await trio.sleep_forever()
 
 
 async def test_only_the_first_failure_counts(autojump_clock):

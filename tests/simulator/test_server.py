@@ -191,6 +191,53 @@ async def test_a_message_that_is_too_large_is_refused(exchange, model, autojump_
     assert [] == model.peers
 
 
+async def test_a_ping_that_crosses_a_close_is_harmless(exchange, model, autojump_clock):
+    """trio-websocket stumbles over it; the connection ends, nothing else does. # T1"""
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(host_stream, exchange, far)
+        await near.send_all(head())
+        await wait_all_tasks_blocked()
+        exchange.close(1001, "bye")
+        await wait_all_tasks_blocked()
+        await near.send_all(frame(b"are you there", opcode=9))
+        answer = b"".join([data async for data in near])
+        await near.aclose()
+    assert struct.pack("!H", 1001) + b"bye" in answer
+    assert ([], 0) == (model.peers, exchange.statistics().failed)
+
+
+async def test_a_client_that_never_answers_a_close_is_dropped(exchange, model, autojump_clock):
+    """After three seconds."""
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(host_stream, exchange, far)
+        await near.send_all(head())
+        await wait_all_tasks_blocked()
+        exchange.close(1001)
+        await wait_all_tasks_blocked()
+        assert 1 == len(model.peers)
+        assert b"HTTP/1.1 101" in b"".join([data async for data in near])
+    assert ([], 3.0) == (model.peers, trio.current_time())
+
+
+async def test_nothing_is_queued_behind_a_close(exchange, model, autojump_clock):
+    """What is pushed after it is not sent."""
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(host_stream, exchange, far)
+        await near.send_all(head())
+        await wait_all_tasks_blocked()
+        exchange.push("before")
+        exchange.close(1001)
+        await wait_all_tasks_blocked()
+        exchange.push("after")
+        exchange.ping()
+        await near.send_all(CLOSE)
+        answer = b"".join([data async for data in near])
+    assert (True, False) == (b"before" in answer, b"after" in answer)
+
+
 async def test_an_error_of_the_model_is_raised_in_memory(model, autojump_clock):
     """Tests must hear of it."""
     exchange = SimulatedExchange(model)
@@ -398,6 +445,20 @@ async def test_tls_with_an_authority_of_our_own(host):
                         pass  # RST or FIN, as the kernel likes
         assert (1, 0) == (exchange.statistics().connections, exchange.statistics().failed)
     assert not certificates.ca_file.parent.exists()
+
+
+async def test_refusals_work_below_tls():
+    """The answer arrives whole, with the status."""
+    exchange = SimulatedExchange(EchoModel())
+    with open_certificates() as certificates:
+        async with open_server(exchange, ssl_context=certificates.ssl_context) as address:
+            context = ssl.create_default_context(cafile=certificates.ca_file)
+            exchange.refuse_connections(429, retry_after=5, body="slow down", times=1)
+            with pytest.raises(ConnectFailed) as caught:
+                async with connect(Target(url=address.url, ssl_context=context)):
+                    raise AssertionError("connected")
+    failure = caught.value
+    assert (429, 5, "slow down") == (failure.status, failure.retry_after, failure.body)
 
 
 async def test_faults_work_below_tls():

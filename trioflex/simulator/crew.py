@@ -13,7 +13,7 @@ class Crew:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     def start_soon(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
         """Run ``work(*args)`` until it returns, or until the block ends."""
@@ -26,9 +26,12 @@ class Crew:
     async def _run(self, work: Callable[..., Awaitable[None]], args: tuple[object, ...]) -> None:
         try:
             await work(*args)
-        except Exception as exc:
-            # Recorded, not swallowed: open_crew raises it when everybody has left. Raised here it
-            # would come out in a group with whatever the block raises.
+        except trio.Cancelled:
+            raise
+        except BaseException as exc:
+            # Also KeyboardInterrupt, which may arrive in any task. Recorded, not
+            # swallowed: open_crew raises it when everybody has left. Raised here it would come
+            # out in a group with whatever the block raises.
             if self.failure is None:
                 self.failure = exc
             self.dismiss()

@@ -103,13 +103,20 @@ class StreamWire:
         """Write what is queued, in order, until the connection is over."""
         try:
             while not self._closing:
-                while self._queue and not self._closing:
+                if self._queue:
                     await self._send_next(websocket, self._queue.popleft())
-                self._wake = trio.Event()
-                await self._wake.wait()
-        except trio_websocket.ConnectionClosed:
+                else:
+                    self._wake = trio.Event()
+                    await self._wake.wait()
+        except (
+            trio_websocket.ConnectionClosed,
+            trio.BrokenResourceError,
+            trio.ClosedResourceError,
+        ):
             # keep_receiving hears of it as well, and ends the connection.
             return
+        finally:
+            self._closed.set()
 
     async def keep_receiving(self, websocket: trio_websocket.WebSocketConnection) -> str:
         """Hand requests to the line until the connection is over.
@@ -149,7 +156,6 @@ class StreamWire:
                 self._closing = True
                 await self._stream.half_close()
                 await self._stream.ended.wait()
-                self._closed.set()
             case _Close(code=code, reason=reason, keep_tcp=keep_tcp):
                 self._closing = True
                 self._stream.keep_open = keep_tcp
@@ -157,7 +163,6 @@ class StreamWire:
                     await websocket.aclose(code, reason or None)
                 if keep_tcp:
                     await self._stream.drain()
-                self._closed.set()
 
     def _put(self, item: _Item) -> None:
         self._queue.append(item)
