@@ -126,6 +126,23 @@ def test_slow_clean_up_is_seen_on_the_virtual_clock():
     assert () == cancellation_sweep(scenario, patience=62).faults
 
 
+def test_patience_may_be_nothing_at_all():
+    """Cancellation means now: not one virtual second is granted."""
+
+    async def prompt() -> None:
+        await trio.sleep(5)
+
+    async def slow() -> None:
+        try:
+            await trio.sleep(5)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.1)
+
+    assert () == cancellation_sweep(prompt, patience=0).faults
+    assert {Verdict.ENDS} == verdicts(cancellation_sweep(slow, patience=0))
+
+
 def test_a_scenario_that_never_ends_is_interrupted_and_reported():
     """ENDS: a shielded wait for ever does not hang the sweep."""
 

@@ -21,7 +21,7 @@ from typing import Final
 import attrs
 import outcome
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 _FD_FOLDERS: Final = ("/proc/self/fd", "/dev/fd")
 _LONGEST: Final = 86_400.0
@@ -208,12 +208,13 @@ class _Run(trio.abc.Instrument):
         """Interrupt a scenario that does not end although it was cancelled."""
         pushes = 0
         while pushes < _PUSHES:
-            await trio.sleep(self._patience)
+            await trio.sleep(self._patience + 1)
             limit = self._cancelled_at + self._patience if self.cancelled else _LONGEST
-            if self._counting and trio.current_time() >= limit:
-                # The clock only moves when everybody is blocked, so these can be woken; whatever
-                # they waited for is in no good state afterwards, but this Trio ends here anyway.
-                for task in _leaves(main):
+            if self._counting and trio.current_time() > limit:
+                await wait_all_tasks_blocked()
+                # Only who is blocked can be woken. What they waited for is in no good state
+                # afterwards, but this Trio ends here anyway.
+                for task in _leaves(main) if self._counting else ():
                     trio.lowlevel.reschedule(task, outcome.Error(_Interrupted()))
                 pushes += 1
 
