@@ -1,0 +1,140 @@
+"""The examples, and the program on the front page, run as they stand."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from trioflex.simulator import SimulatedExchange, open_server
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PROGRAMS = ["ticker", "quoting_bot", "order_fate", "fanout", "stop_loss"]
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Load an example as ``python examples/NAME.py`` would find it."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module
+
+
+async def told(example, capsys, name, *arguments):
+    await example(name).main(list(arguments))
+    return capsys.readouterr().out
+
+
+def test_every_example_is_run():
+    """No file in the folder is left to itself."""
+    files = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert files == {*PROGRAMS, "where", "test_stop_loss"}
+
+
+async def test_ticker(example, capsys, autojump_clock):
+    """It prints a line for each change."""
+    out = await told(example, capsys, "ticker", "--seconds", "30")
+    assert len(out.splitlines()) > 20
+    assert re.fullmatch(r"XBT:USDT  [\d.]+ / [\d.]+  last [\d.]+", out.splitlines()[0])
+
+
+async def test_quoting_bot(example, capsys, autojump_clock):
+    """It quotes both sides, stops when the book is stale, and starts over afterwards."""
+    out = await told(example, capsys, "quoting_bot", "--seconds", "60")
+    before, stale, after = out.partition("the book is stale (disconnected)")
+    assert stale
+    for part in (before, after):
+        assert "bid 0.01 at" in part
+        assert "ask 0.01 at" in part
+
+
+async def test_order_fate(example, capsys, autojump_clock):
+    """The order whose answer was lost is found, and was placed once."""
+    out = await told(example, capsys, "order_fate")
+    assert "It may or may not have happened" in out
+    assert re.search(r"it was placed: order \d+", out)
+
+
+async def test_order_fate_of_an_order_that_never_arrived(
+    example, coinflex_exchange, capsys, autojump_clock
+):
+    """An order that is nowhere is not sent again either."""
+    order_fate = example("order_fate")
+    from trioflex import open_client
+    from trioflex.venues import coinflex
+
+    exchange = coinflex_exchange
+    account = coinflex.Credentials.from_env(exchange.model.credentials())
+    order = coinflex.PlaceOrder("XBT", "USDT", "0.01", 1000, tonce=5)
+    exchange.silence("PlaceOrder", execute=False)
+    async with (
+        open_client(coinflex.VENUE, connector=exchange.connector, credentials=account) as client,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def drop() -> None:
+            await exchange.seen("PlaceOrder")
+            exchange.drop()
+
+        nursery.start_soon(drop)
+        assert coinflex.NotOpen(5) == await order_fate.place_once(client, order)
+    assert 1 == exchange.count("PlaceOrder")
+
+
+async def test_fanout(example, capsys, autojump_clock):
+    """The slow task loses items and says so; the others lose none of theirs."""
+    out = await told(example, capsys, "fanout", "--seconds", "60")
+    assert "trades may be missing: overflow" in out
+    assert "trades may be missing: disconnected" in out
+    assert re.search(r"spread \d", out)
+    assert re.search(r"after \d+ items: Gap\(reason=<GapReason.DISCONNECTED", out)
+    assert not re.search(r"after \d+ items: .*OVERFLOW", out)
+
+
+async def test_stop_loss(example, capsys, autojump_clock):
+    """It ends one way or the other."""
+    out = await told(example, capsys, "stop_loss", "--seconds", "600")
+    assert re.search(r"sold, all but \d|the market held", out)
+
+
+async def test_with_a_venue_elsewhere(example, capsys):
+    """``--url``: the same program over a socket."""
+    exchange = SimulatedExchange("coinflex")
+    async with open_server(exchange) as address, exchange.trading():
+        out = await told(example, capsys, "ticker", "--url", address.url, "--seconds", "0.5")
+    assert out.startswith("XBT:USDT  ")
+    assert 1 == exchange.statistics().connections
+
+
+def test_as_a_program():
+    """``python examples/ticker.py`` needs nothing but the package."""
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / "ticker.py"), "--seconds", "0.5"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (0, "") == (result.returncode, result.stderr)
+    assert result.stdout.startswith("XBT:USDT  ")
+
+
+async def test_the_program_on_the_front_page(monkeypatch, capsys, autojump_clock):
+    """README.rst shows twenty lines or so, and they work."""
+    readme = (ROOT / "README.rst").read_text(encoding="utf-8")
+    block = re.search(r"code-block:: python\n\n((?: {3}.*\n|\n)+)", readme)
+    assert block is not None
+    program = re.sub(r"(?m)^ {3}", "", block[1])
+    assert 26 >= len([line for line in program.splitlines() if line.strip()])
+    mains = []
+    monkeypatch.setattr(trio, "run", mains.append)
+    exec(compile(program, "README.rst", "exec"), {"__name__": "__main__"})
+    with trio.move_on_after(10):
+        await mains[0]()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 40
+    assert all(re.fullmatch(r"[\d.]+ @ [\d.]+ [\d.]+ @ [\d.]+", line) for line in lines)
