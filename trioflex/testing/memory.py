@@ -108,7 +108,12 @@ async def _connect(
         if raised is not None:
             raise raised
     elif raised is None or _is_cancellation(raised):
-        raise peer.failure
+        context = peer.failure.__context__
+        try:
+            raise peer.failure
+        finally:
+            # The cancellation with which the block was told of it explains nothing.
+            peer.failure.__context__ = context
     else:
         raised.add_note(f"The peer's script failed as well: {peer.failure!r}")
         raise raised
