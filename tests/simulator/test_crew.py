@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 
 from trioflex.simulator.crew import open_crew
 
@@ -59,6 +60,24 @@ async def test_a_failing_task_ends_the_block_with_its_error(autojump_clock):
             await trio.sleep_forever()
     assert caught.value is error
     assert 1.0 == trio.current_time()
+
+
+def test_a_task_that_is_cancelled_within_a_nursery_has_not_failed():
+    """Nurseries wrap the cancellation of their children into groups."""
+
+    async def work():
+        async with trio.open_nursery(strict_exception_groups=True) as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(trio.sleep_forever)
+
+    async def main():
+        async with open_crew() as crew:
+            crew.start_soon(work)
+            await trio.testing.wait_all_tasks_blocked()
+        return "left"
+
+    # Not under pytest-trio, which takes a group of cancellations for the end of the test.
+    assert "left" == trio.run(main)
 
 
 async def test_ctrl_c_in_a_task_is_ctrl_c(autojump_clock):

@@ -26,21 +26,26 @@ class Crew:
     async def _run(self, work: Callable[..., Awaitable[None]], args: tuple[object, ...]) -> None:
         try:
             await work(*args)
-        except trio.Cancelled:
-            raise
         except BaseException as exc:
-            # Also KeyboardInterrupt, which may arrive in any task. Recorded, not
-            # swallowed: open_crew raises it when everybody has left. Raised here it would come
-            # out in a group with whatever the block raises.
+            failure = _without_cancellations(exc)
+            if failure is None:
+                raise
+            # KeyboardInterrupt as well, which may arrive in any task. Recorded, not swallowed:
+            # open_crew raises it when everybody has left. Raised here it would come out in a
+            # group with whatever the block raises.
             if self.failure is None:
-                self.failure = exc
+                self.failure = failure
             self.dismiss()
 
 
-def _is_cancellation(exc: BaseException) -> bool:
+def _without_cancellations(exc: BaseException) -> BaseException | None:
+    """Return what an exception says besides that somebody was cancelled, ``None``: nothing.
+
+    Nurseries wrap cancellations, too: theirs may come as a group with nothing else in it.
+    """
     if isinstance(exc, BaseExceptionGroup):
-        return exc.split(trio.Cancelled)[1] is None
-    return isinstance(exc, trio.Cancelled)
+        return exc.split(trio.Cancelled)[1]
+    return None if isinstance(exc, trio.Cancelled) else exc
 
 
 @asynccontextmanager
@@ -70,7 +75,7 @@ async def open_crew() -> AsyncIterator[Crew]:
         # Tasks never raise, so this is what the block raised, wrapped by the nursery.
         caught = exc
     failure = crew.failure
-    if failure is not None and (caught is None or _is_cancellation(caught)):
+    if failure is not None and (caught is None or _without_cancellations(caught) is None):
         raise failure
     if caught is None or raised is None:
         return
