@@ -9,66 +9,28 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
-from typing import TypeAlias
 
-import attrs
 import trio
 from rich.console import Console
 from rich.live import Live
 
 import trioflex
-from trioflex import Gap, Overflow, Resumed
-from trioflex.book import OrderBook
 from trioflex.simulator import SimulatedExchange, open_exchange
 from trioflex.venues import coinflex
 
+from .follower import Follower
 from .lines import JsonLines, PlainLines
-from .report import (
-    Audience,
-    Balance,
-    Book,
-    Connected,
-    Fill,
-    GapReport,
-    Order,
-    ResumedReport,
-    Summary,
-    Ticker,
-)
+from .report import Audience, Order, Summary
 from .screen import Screen
 
-BalanceItem: TypeAlias = coinflex.BalancesSnapshot | coinflex.BalanceChanged
-BookItem: TypeAlias = (
-    coinflex.BookSnapshot
-    | coinflex.OrderOpened
-    | coinflex.OrderModified
-    | coinflex.OrdersMatched
-    | coinflex.OrderClosed
-)
-OwnOrderItem: TypeAlias = (
-    coinflex.OrdersSnapshot
-    | coinflex.OrderOpened
-    | coinflex.OrderModified
-    | coinflex.OrdersMatched
-    | coinflex.OrderClosed
-)
-
 BASE, COUNTER = "XBT", "USDT"
-MARKET = f"{BASE}:{COUNTER}"
 
 CUT_AT = 0.45
 """Where in the run the line is cut: late enough to have seen the market, early enough to see it
 come back."""
-
-BOOK_EVERY = 0.2
-"""Seconds between two books that are reported: as fast as anybody can look."""
-
-LEVELS = 20
-"""Of each side that are reported: what the tallest terminals show."""
 
 ORDER_EVERY = 0.5
 """Seconds between two orders of ours."""
@@ -91,19 +53,8 @@ FRAMES = 10
 """Pictures a second."""
 
 
-class Watcher(trioflex.Observer):
-    """Hears from the client when it is ready."""
-
-    def __init__(self, tell: Callable[[int, str | None], None]) -> None:
-        self._tell = tell
-
-    def ready(self, connection: int, account: str | None, seconds: float) -> None:
-        """Pass it on."""
-        self._tell(connection, account)
-
-
 class Demo:
-    """One run: follows receivers and tickets, and reports what they deliver.
+    """One run: trades, and has what happens followed and reported.
 
     Args:
         exchange: where it trades; its order flow is somebody else's business.
@@ -119,15 +70,11 @@ class Demo:
         self._audience = audience
         self._began = began
         self._seconds = seconds
-        self._book = OrderBook()
-        self._orders: dict[int, Order] = {}
+        self._follower = Follower(BASE, COUNTER, audience, self._now)
         self._tonces = itertools.count(1)
-        self._count: Counter[str] = Counter()
-        self._book_lost: float | None = None
-        self._downtime = 0.0
+        self._recovered = 0
 
-    def now(self) -> float:
-        """Seconds since it began."""
+    def _now(self) -> float:
         return trio.current_time() - self._began
 
     async def run(self) -> None:
@@ -137,182 +84,26 @@ class Demo:
             credentials=coinflex.Credentials.from_env(self._exchange.model.credentials()),
             connector=self._exchange.connector,
             reconnect=RECONNECT,
-            observer=Watcher(self._connected),
+            observer=self._follower.observer,
         ) as client:
-            async with self._following(client) as nursery:
+            async with self._follower.following(client) as nursery:
                 nursery.start_soon(self._trade, client)
                 await trio.sleep_until(self._began + self._seconds)
-                nursery.cancel_scope.cancel()
             self._sum_up(len(client.unsettled))
-
-    # -- following -----------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _following(self, client: trioflex.Client) -> AsyncIterator[trio.Nursery]:
-        """Subscribe to what is shown, and follow it in the background."""
-        async with (
-            client.subscribe(coinflex.OrderBook(BASE, COUNTER)) as book,
-            client.subscribe(coinflex.Ticker(BASE, COUNTER), overflow=Overflow.LATEST) as ticker,
-            client.subscribe(coinflex.Balances()) as balances,
-            client.subscribe(coinflex.OwnOrders(), overflow=Overflow.FAIL) as own,
-            trio.open_nursery() as nursery,
-        ):
-            nursery.start_soon(self._follow_book, book)
-            nursery.start_soon(self._follow_ticker, ticker)
-            nursery.start_soon(self._follow_balances, balances)
-            nursery.start_soon(self._follow_own_orders, own)
-            yield nursery
-
-    async def _follow_book(self, receiver: trioflex.Receiver[BookItem]) -> None:
-        due = 0.0
-        async for item in receiver:
-            self._book.apply(item)
-            match item:
-                case Gap():
-                    self._book_lost = trio.current_time()
-                    self._gap("order book", item)
-                    continue
-                case Resumed():
-                    self._resumed("order book", item)
-                    due = 0.0
-                case _:
-                    self._count["book"] += 1
-                    self._book_is_back()
-            if self._book.valid and not self._book.crossed and trio.current_time() >= due:
-                due = trio.current_time() + BOOK_EVERY
-                self._audience.show(
-                    Book(
-                        at=self.now(),
-                        market=MARKET,
-                        bids=tuple((x.price, x.quantity) for x in self._book.bids[:LEVELS]),
-                        asks=tuple((x.price, x.quantity) for x in self._book.asks[:LEVELS]),
-                    )
-                )
-
-    def _book_is_back(self) -> None:
-        if self._book_lost is not None:
-            self._downtime += trio.current_time() - self._book_lost
-            self._book_lost = None
-
-    async def _follow_ticker(self, receiver: trioflex.Receiver[coinflex.TickerSnapshot]) -> None:
-        async for item in receiver:
-            match item:
-                case Gap():
-                    self._gap("ticker", item)
-                case Resumed():
-                    self._resumed("ticker", item)
-                case ticker:
-                    self._count["ticker"] += 1
-                    self._audience.show(
-                        Ticker(
-                            at=self.now(),
-                            market=MARKET,
-                            bid=ticker.bid,
-                            ask=ticker.ask,
-                            last=ticker.last,
-                            low=ticker.low,
-                            high=ticker.high,
-                            volume=ticker.volume,
-                        )
-                    )
-
-    async def _follow_balances(self, receiver: trioflex.Receiver[BalanceItem]) -> None:
-        async for item in receiver:
-            match item:
-                case Gap():
-                    self._gap("balances", item)
-                case Resumed():
-                    self._resumed("balances", item)
-                case coinflex.BalancesSnapshot():
-                    for asset in (BASE, COUNTER):
-                        self._balance(asset, item[asset].available)
-                case coinflex.BalanceChanged():
-                    self._balance(item.asset, item.available)
-
-    def _balance(self, asset: str, available: Decimal) -> None:
-        self._audience.show(Balance(at=self.now(), asset=asset, available=available))
-
-    async def _follow_own_orders(self, receiver: trioflex.Receiver[OwnOrderItem]) -> None:
-        async for item in receiver:
-            match item:
-                case Gap():
-                    self._gap("own orders", item)
-                case Resumed():
-                    self._resumed("own orders", item)
-                case coinflex.OrdersSnapshot():
-                    self._compare({order.tonce: order for order in item})
-                case coinflex.OrderOpened(tonce=int(tonce)):
-                    self._update(tonce, "open", order_id=item.id, remaining=abs(item.quantity))
-                case coinflex.OrdersMatched():
-                    self._filled(item)
-                case coinflex.OrderClosed(tonce=int(tonce)):
-                    left = abs(item.quantity)
-                    self._update(tonce, "cancelled" if left else "filled", remaining=left)
-
-    def _compare(self, there: dict[int | None, coinflex.Order]) -> None:
-        """Hold what was known of own orders against what the venue says is open."""
-        for tonce, order in list(self._orders.items()):
-            if tonce in there:
-                found = there[tonce]
-                if order.state != "open" or order.remaining != abs(found.quantity):
-                    self._update(tonce, "open", order_id=found.id, remaining=abs(found.quantity))
-            elif order.state == "open":
-                self._update(tonce, "gone", "it is not open any more")
-
-    def _filled(self, match: coinflex.OrdersMatched) -> None:
-        sides = (
-            ("buy", match.bid, match.bid_tonce, match.bid_rem),
-            ("sell", match.ask, match.ask_tonce, match.ask_rem),
-        )
-        for side, order_id, tonce, remaining in sides:
-            if isinstance(tonce, int) and order_id is not None and remaining is not None:
-                self._count["fill"] += 1
-                self._audience.show(
-                    Fill(
-                        at=self.now(),
-                        order_id=order_id,
-                        side=side,
-                        quantity=match.quantity,
-                        price=match.price,
-                    )
-                )
-                if remaining:
-                    self._update(tonce, "open", remaining=remaining)
-
-    def _gap(self, channel: str, gap: Gap) -> None:
-        self._count["gap"] += 1
-        self._audience.show(
-            GapReport(
-                at=self.now(),
-                channel=channel,
-                reason=gap.reason.value,
-                connection=gap.connection,
-            )
-        )
-
-    def _resumed(self, channel: str, resumed: Resumed) -> None:
-        self._count["resumed"] += 1
-        self._audience.show(
-            ResumedReport(
-                at=self.now(),
-                channel=channel,
-                snapshot=resumed.snapshot,
-                downtime=resumed.downtime,
-            )
-        )
 
     # -- trading -------------------------------------------------------------------------------
 
     async def _trade(self, client: trioflex.Client) -> None:
         """Buy and sell a little: most orders join the best price, some cross the spread."""
+        book = self._follower.book
         cut_at: float | None = self._began + CUT_AT * self._seconds
         async with trio.open_nursery() as nursery:
             for turn in itertools.count():
                 await trio.sleep(ORDER_EVERY)
                 # The one rule of trading on a stream: no order while the book is not known.
-                if not self._book.valid or self._book.crossed or not client.ready:
+                if not book.valid or book.crossed or not client.ready:
                     continue
-                bid, ask = self._book.best_bid, self._book.best_ask
+                bid, ask = book.best_bid, book.best_ask
                 if bid is None or ask is None:
                     continue
                 if cut_at is not None and trio.current_time() >= cut_at:
@@ -329,7 +120,7 @@ class Demo:
 
     def _rests(self, price: Decimal) -> bool:
         """Is an order of ours there? Trading with oneself costs a place in the queue."""
-        return any(o.price == price for o in self._orders.values() if o.state == "open")
+        return any(o.price == price for o in self._follower.orders.values() if o.state == "open")
 
     async def _cut(self) -> None:
         """Cut the line with the next order in flight: executed, and the answer lost on its way."""
@@ -349,28 +140,29 @@ class Demo:
         if order.tonce is None or order.quantity is None or order.price is None:
             raise ValueError(f"the demo places limit orders with a name, not {order!r}")
         tonce = order.tonce
-        self._count["order"] += 1
-        self._orders[tonce] = Order(
-            at=self.now(),
-            tonce=tonce,
-            side="buy" if order.quantity > 0 else "sell",
-            quantity=abs(order.quantity),
-            remaining=abs(order.quantity),
-            price=order.price,
-            state="sent",
+        size = abs(order.quantity)
+        self._follower.placing(
+            Order(
+                at=self._now(),
+                tonce=tonce,
+                side="buy" if order.quantity > 0 else "sell",
+                quantity=size,
+                remaining=size,
+                price=order.price,
+                state="sent",
+            )
         )
-        self._audience.show(self._orders[tonce])
         try:
             ticket = await client.submit(order)
             try:
                 await ticket.reply()
             except trioflex.OutcomeUnknown:
-                self._update(tonce, "unknown", "cut off before an answer came")
+                self._follower.update(tonce, "unknown", "cut off before an answer came")
                 await self._find(client, ticket, tonce)
         except trioflex.Refused as refused:
-            self._update(tonce, "refused", refused.message)
+            self._follower.update(tonce, "refused", refused.message)
         except trioflex.NotSent:
-            self._update(tonce, "not sent", "the line is down")
+            self._follower.update(tonce, "not sent", "the line is down")
 
     async def _find(
         self, client: trioflex.Client, ticket: trioflex.Ticket[coinflex.OrderPlaced], tonce: int
@@ -379,74 +171,36 @@ class Demo:
         await client.wait_ready()
         found = await coinflex.find_order(client, tonce=tonce)
         if isinstance(found, coinflex.Order):
-            self._update(tonce, "open", "found by its tonce", order_id=found.id)
+            self._follower.update(tonce, "open", "found by its tonce", order_id=found.id)
             if ticket.state is trioflex.TicketState.UNKNOWN:
                 ticket.settle(coinflex.OrderPlaced(id=found.id, time=found.time))
             await ticket.reply()
         else:
-            self._update(tonce, "gone", "the venue has no open order of that name")
-        self._count["recovered"] += 1
+            self._follower.update(tonce, "gone", "the venue has no open order of that name")
+        self._recovered += 1
 
     async def _cancel_the_oldest(self, client: trioflex.Client) -> None:
-        resting = [order for order in self._orders.values() if order.state == "open"]
+        resting = [order for order in self._follower.orders.values() if order.state == "open"]
         if len(resting) > MOST_OPEN:
             # It may be filled meanwhile, or the line down: the own orders tell which.
             with contextlib.suppress(trioflex.RequestError):
                 await client.request(coinflex.CancelOrder(tonce=resting[0].tonce))
 
-    # -- reporting -----------------------------------------------------------------------------
-
-    def _connected(self, connection: int, account: str | None) -> None:
-        self._count["connection"] += 1
-        self._audience.show(
-            Connected(
-                at=self.now(),
-                venue=coinflex.VENUE.name,
-                market=MARKET,
-                account=account,
-                connection=connection,
-            )
-        )
-
-    def _update(
-        self,
-        tonce: int,
-        state: str,
-        note: str = "",
-        *,
-        order_id: int | None = None,
-        remaining: Decimal | None = None,
-    ) -> None:
-        """Report an order of ours that changed."""
-        known = self._orders.get(tonce)
-        if known is None:
-            return
-        changed = attrs.evolve(
-            known,
-            at=self.now(),
-            state=state,
-            note=note,
-            order_id=known.order_id if order_id is None else order_id,
-            remaining=known.remaining if remaining is None else remaining,
-        )
-        self._orders[tonce] = changed
-        self._audience.show(changed)
-
     def _sum_up(self, unsettled: int) -> None:
-        self._book_is_back()
+        follower = self._follower
         self._audience.show(
             Summary(
-                at=self.now(),
-                seconds=self.now(),
-                connections=self._count["connection"],
-                book_updates=self._count["book"],
-                tickers=self._count["ticker"],
-                orders=self._count["order"],
-                fills=self._count["fill"],
-                gaps=self._count["gap"],
-                resumed=self._count["resumed"],
-                downtime=self._downtime,
-                recovered=self._count["recovered"],
+                at=self._now(),
+                seconds=self._now(),
+                connections=follower.count["connection"],
+                book_updates=follower.count["book"],
+                tickers=follower.count["ticker"],
+                orders=follower.count["order"],
+                fills=follower.count["fill"],
+                gaps=follower.count["gap"],
+                resumed=follower.count["resumed"],
+                downtime=follower.downtime,
+                recovered=self._recovered,
                 unsettled=unsettled,
             )
         )
