@@ -82,7 +82,6 @@ def main() -> int:
     for case in cases:
         if case.name in runner.results:
             print("\n".join(report.table(runner.results, case)))
-    print("† it waited, for the server or for others who use this machine: compare by CPU\n")
     missed = False
     if not options.quick:  # which measures too briefly to judge by
         print("\n".join(report.goals(runner.results, cases)))

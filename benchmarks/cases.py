@@ -22,7 +22,7 @@ class Figure:
     more_is_better: bool = False
 
 
-RATE = Figure("rate", "messages/s", more_is_better=True)
+RATE = Figure("rate", "messages/s of processor time", more_is_better=True)
 TRIP = Figure("p50_us", "µs (median)")
 MEMORY = Figure("kib", "KiB a connection")
 READY = Figure("ms", "ms")

@@ -79,7 +79,7 @@ class Floor(Bare):
         got, spent = take(job.seconds)
         cpu = time.process_time() - cpu
         count = got / size
-        return {"rate": count / spent, "cpu_us": cpu / count * 1e6, "load": cpu / spent}
+        return {"rate": count / cpu, "wall": count / spent, "cpu_us": cpu / count * 1e6}
 
 
 class Parts(Bare):
@@ -138,8 +138,8 @@ class Book(Bare):
         book.apply(snapshot)
 
         def follow(seconds: float) -> tuple[int, float]:
-            start, count = time.perf_counter(), 0
-            while (spent := time.perf_counter() - start) < seconds:
+            start, count = time.process_time(), 0
+            while (spent := time.process_time() - start) < seconds:
                 for update in updates:
                     book.apply(update)
                     _ = book.best_bid, book.best_ask

@@ -11,10 +11,6 @@ from .cases import CASES, GOALS, Case, Figure, Goal
 from .measure import Figures
 from .runner import Results
 
-IDLE = 0.85
-"""Share of its core that a client must get; with less it waited for the server, or for others who
-use the machine."""
-
 
 @attrs.frozen
 class Spread:
@@ -85,19 +81,14 @@ def table(results: Results, case: Case) -> Iterator[str]:
     yield f"### {case.name}: {case.title} ({better})"
     yield ""
     yield (
-        f"| client | {figure.unit} | lowest to highest | {case.ours} / it | CPU µs | "
-        f"{case.ours} / it, by CPU | p99 µs |"
+        f"| client | {figure.unit} | lowest to highest | {case.ours} / it | by the clock | "
+        "CPU µs | p99 µs |"
     )
     yield "| --- | --: | --: | --: | --: | --: | --: |"
     for client, value in rows(results, case):
-        load = spread(results, case.name, client, "load")
-        mark = " †" if load is not None and load.median < IDLE else ""
-        cells = [client, number(value.median) + mark]
-        cells.append(f"{number(value.low)} to {number(value.high)}")
+        cells = [client, number(value.median), f"{number(value.low)} to {number(value.high)}"]
         cells.append(_beside_ours(results, case, client, figure.key))
-        cells.append(_median(results, case, client, "cpu_us"))
-        cells.append(_beside_ours(results, case, client, "cpu_us"))
-        cells.append(_median(results, case, client, "p99_us"))
+        cells += [_median(results, case, client, key) for key in ("wall", "cpu_us", "p99_us")]
         yield f"| {' | '.join(cells)} |"
     yield ""
 
