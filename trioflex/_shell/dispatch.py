@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import length_hint
 from typing import Any, Protocol
 
 import trio
@@ -13,6 +14,7 @@ from .._sansio.registry import Ask, Bootstrap
 from .._vocabulary.errors import RemoteProtocolError
 from .._vocabulary.events import GapReason
 from ..protocol import (
+    BatchSession,
     Channel,
     Correlation,
     Denied,
@@ -21,6 +23,7 @@ from ..protocol import (
     Ignored,
     Interrupted,
     Push,
+    Pushes,
     Ready,
     Refusal,
     Reply,
@@ -63,6 +66,7 @@ class Dispatcher:
         self._sender = sender
         self._life = life
         self._number = number
+        self._batch_session = session if isinstance(session, BatchSession) else None
         self._wake_on_answer = core.venue.correlation is not Correlation.BY_KEY
 
     def frames(self, frames: Sequence[bytes]) -> None:
@@ -72,40 +76,75 @@ class Dispatcher:
             RemoteProtocolError: a frame broke the protocol; what came before it was handed over.
         """
         core = self._core
-        registry = core.registry
-        entries = registry.entries
-        receive = self._session.receive
-        counters = core.counters
-        live = State.LIVE
-        watched = core.watched
-        frame = b""
-        try:
+        if core.watched:
             for frame in frames:
-                if watched:
-                    core.show("<", frame.decode("utf-8", "replace"), self._number)
-                for event in receive(frame):
-                    if type(event) is not Push:
-                        self._handle(event)
-                        continue
-                    counters.pushes += 1
-                    channel = event.channel
-                    if channel.private and core.ledger.curious:
-                        self._weigh(event.value)
-                    entry = entries.get(channel)
-                    if entry is not None and entry.state is live:
-                        batch = entry.batch
-                        if not batch:
-                            registry.dirty.append(entry)
-                        batch.append(event.value)
-                    else:
-                        self._push(channel, event.value)
+                core.show("<", frame.decode("utf-8", "replace"), self._number)
+        remaining = iter(frames)
+        try:
+            if self._batch_session is None:
+                self._one_by_one(remaining)
+            else:
+                self._at_once(self._batch_session, remaining)
         except RemoteProtocolError as exc:
-            error, text = exc, excerpt(core, frame, EXCERPT)
+            error, at_fault = exc, frames[len(frames) - length_hint(remaining) - 1]
+            text = excerpt(core, at_fault, EXCERPT)
             core.counters.malformed += 1
             core.observers.tell(lambda o: o.malformed(self._number, text, error))
             raise
         finally:
-            registry.flush()
+            core.registry.flush()
+
+    def _one_by_one(self, frames: Iterator[bytes]) -> None:
+        core, receive = self._core, self._session.receive
+        registry, counters = core.registry, core.counters
+        entries = registry.entries
+        live = State.LIVE
+        for frame in frames:
+            for event in receive(frame):
+                if type(event) is not Push:
+                    self._handle(event)
+                    continue
+                counters.pushes += 1
+                channel = event.channel
+                if channel.private and core.ledger.curious:
+                    self._weigh(event.value)
+                entry = entries.get(channel)
+                if entry is not None and entry.state is live:
+                    batch = entry.batch
+                    if not batch:
+                        registry.dirty.append(entry)
+                    batch.append(event.value)
+                else:
+                    self._push(channel, event.value)
+
+    def _at_once(self, session: BatchSession, frames: Iterator[bytes]) -> None:
+        events: list[Event] = []
+        try:
+            session.receive_batch(frames, events)
+        finally:
+            for event in events:
+                if type(event) is Pushes:
+                    self._pushes(event.channel, event.values)
+                else:
+                    self._handle(event)
+
+    def _pushes(self, channel: Channel[Any], values: list[Any]) -> None:
+        """Hand over items of one channel that one read brought."""
+        core = self._core
+        registry = core.registry
+        core.counters.pushes += len(values)
+        if channel.private and core.ledger.curious:
+            for value in values:
+                self._weigh(value)
+        entry = registry.entries.get(channel)
+        if entry is None or entry.state is not State.LIVE:
+            for value in values:
+                self._push(channel, value)
+        elif entry.batch:
+            entry.batch.extend(values)
+        else:
+            registry.dirty.append(entry)
+            entry.batch = values
 
     def events(self, events: Sequence[Event]) -> None:
         """Hand over what the session says without having received anything."""
@@ -133,7 +172,9 @@ class Dispatcher:
             case Transmit(frame):
                 self._sender.transmit(frame)
             case Push(channel, value):
-                self._push(channel, value)
+                self._pushes(channel, [value])
+            case Pushes(channel, values):
+                self._pushes(channel, values)
             case Ignored(message):
                 core.counters.ignored += 1
                 text = excerpt(core, message, EXCERPT)
