@@ -28,6 +28,16 @@ ORDERS = "orders"
 INFORMATION = "information"
 """Bucket of questions about the account, per session."""
 
+KINDS = {
+    3: RefusalKind.DUPLICATE,
+    4: RefusalKind.INSUFFICIENT_FUNDS,
+    6: RefusalKind.RATE_LIMITED,
+    7: RefusalKind.NOT_AUTHENTICATED,
+    8: RefusalKind.INVALID,
+}
+"""Error codes that mean the same everywhere; 1 depends on the method, the others (2 already
+watching, 5 too many open orders, 9 post-only would match) have no word of their own."""
+
 
 class Replies(Protocol):
     """Decodes replies for one venue."""
@@ -57,6 +67,10 @@ class FloorRequest(Request[R]):
             LocalProtocolError: they cannot be said to the venue this table is of.
         """
         return {}
+
+    def refusal(self, code: int) -> RefusalKind:
+        """Return what an error code means as an answer to it."""
+        return self.not_found if code == 1 else KINDS.get(code, RefusalKind.OTHER)
 
     def value(self, frame: bytes, replies: Replies) -> R:
         """Return what a successful reply says."""

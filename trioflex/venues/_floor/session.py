@@ -35,7 +35,6 @@ from ..._sansio.signing import NONCE, login_message, sign
 from ..._vocabulary.errors import (
     InternalError,
     LocalProtocolError,
-    RefusalKind,
     RemoteProtocolError,
 )
 from ...protocol import (
@@ -76,15 +75,6 @@ SIGN_TRIES = 3
 OWN_ORDERS = OwnOrders()
 BALANCES = Balances()
 TRADE_VOLUME = TradeVolume()
-
-KINDS = {
-    3: RefusalKind.DUPLICATE,
-    4: RefusalKind.INSUFFICIENT_FUNDS,
-    6: RefusalKind.RATE_LIMITED,
-    7: RefusalKind.NOT_AUTHENTICATED,
-    8: RefusalKind.INVALID,
-}
-"""Error codes that mean the same everywhere; 1 depends on the method, the others are OTHER."""
 
 
 @attrs.define(eq=False)
@@ -340,8 +330,7 @@ class FloorSession:
             self._doubt.refused(tag)
         if tag >= OWN_TAGS:
             return [Ignored(head)]
-        kind = request.not_found if code == 1 else KINDS.get(_number(code), RefusalKind.OTHER)
-        return [Refusal(tag, str(code), head.error_msg or "", kind)]
+        return [Refusal(tag, str(code), head.error_msg or "", request.refusal(_number(code)))]
 
     # -- books and tickers ---------------------------------------------------------------------
 

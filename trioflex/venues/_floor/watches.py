@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 import attrs
 
-from ..._vocabulary.errors import LocalProtocolError
+from ..._vocabulary.errors import LocalProtocolError, RefusalKind
 from ...protocol import Channel
 from . import replies as shapes
 from .assets import AssetTable
@@ -25,6 +25,12 @@ class _Watch(FloorRequest[R]):
     base: str
     counter: str
     watch: bool
+
+    def refusal(self, code: int) -> RefusalKind:
+        """No such market, when it starts; not watching, when it stops."""
+        if code == 1 and self.watch:
+            return RefusalKind.UNKNOWN_MARKET
+        return super().refusal(code)
 
     def fields(self, assets: AssetTable) -> dict[str, object]:
         return {
