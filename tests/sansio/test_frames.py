@@ -25,6 +25,7 @@ from tests.sansio.wire import (
 from trioflex import LocalProtocolError
 from trioflex._sansio.frames import (
     MAX_FRAGMENTS,
+    PING_BURST,
     FrameReader,
     check_close_code,
     encode_binary,
@@ -42,7 +43,7 @@ def told(reader: FrameReader, messages: list[bytes]) -> dict[str, object]:
     return {
         "texts": messages,
         "pings": reader.pings,
-        "newest ping": reader.ping,
+        "newest ping": reader.unanswered[-1] if reader.unanswered else None,
         "pongs": reader.pongs,
         "closed": reader.closed,
         "failure": reader.failure_code,
@@ -298,8 +299,9 @@ def test_empty_fragments_are_bounded_by_their_number():
 
 
 def test_a_message_in_as_many_fragments_as_allowed_passes():
-    """The bound on fragments is exact; the default lets 4 MiB through in pieces of 64 bytes."""
-    assert (4 << 20) // 64 == MAX_FRAGMENTS
+    """The bound on fragments is exact; the default lets 4 MiB through in pieces of 64 bytes,
+    and an empty one."""
+    assert (4 << 20) // 64 + 1 == MAX_FRAGMENTS
     reader = FrameReader(1024, max_fragments=3)
     data = server_frame(TEXT, b"a", fin=False) + server_frame(CONT, b"b", fin=False)
     assert [b"abc"] == reader.feed(data + server_frame(CONT, b"c"))
@@ -401,14 +403,24 @@ def test_a_close_frame_of_one_byte_or_with_a_bad_reason_is_a_failure():
     assert 1007 == reader.failure_code
 
 
-def test_of_many_pings_the_newest_is_kept():
-    """A flood of pings leaves one to answer."""
+def test_of_a_ping_flood_the_newest_is_kept_and_a_burst_is_kept_whole():
+    """A flood of pings leaves one to answer, until it was answered."""
     # M8, row 31
+
+    def pings(count):
+        return b"".join(server_frame(PING, b"%d" % n) for n in range(count))
+
     reader = FrameReader(PLENTY)
-    reader.feed(b"".join(server_frame(PING, b"%d" % n) for n in range(1000)))
+    reader.feed(pings(1000))
     assert 1000 == reader.pings
-    assert b"999" == reader.ping
     assert 1000 == reader.frames
+    reader.feed(pings(5))
+    assert [b"4"] == reader.take_pings()
+    assert [] == reader.take_pings()
+    reader.feed(pings(PING_BURST))
+    assert [b"%d" % n for n in range(PING_BURST)] == reader.take_pings()
+    reader.feed(pings(PING_BURST + 1))
+    assert [b"%d" % PING_BURST] == reader.take_pings()
 
 
 def test_a_bad_header_is_refused_before_its_payload_comes():

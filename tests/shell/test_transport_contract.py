@@ -33,8 +33,8 @@ DIFFERENCES = {
     "is announced",
     "test_broken_rules_are_answered_with_their_close_code": "the peer is told nothing (row 13)",
     "test_empty_fragments_come_to_an_end": "it bounds characters, not fragments (row 26)",
-    "test_only_the_newest_ping_is_answered_and_send_writes_the_pong": "its reader answers each "
-    "Ping itself, at once",
+    "test_of_a_flood_the_newest_ping_is_answered_and_send_writes_the_pong": "its reader answers "
+    "each Ping itself, at once",
     "test_what_arrives_after_our_close_is_still_delivered": "it throws away what comes after its "
     "own Close",
     "test_the_reply_to_a_close_is_written_on_leaving": "its reader replies at once and closes",
@@ -496,7 +496,7 @@ async def test_empty_fragments_come_to_an_end(connect, autojump_clock):
 
     async def script(peer):
         await peer.send(encode_raw_frame(TEXT, fin=False))
-        await peer.send(encode_raw_frame(CONT, fin=False) * 65_536)
+        await peer.send(encode_raw_frame(CONT, fin=False) * 65_537)
         await trio.sleep_forever()
 
     async with connect(script) as transport:
@@ -509,8 +509,10 @@ async def test_empty_fragments_come_to_an_end(connect, autojump_clock):
 # Pings
 
 
-async def test_only_the_newest_ping_is_answered_and_send_writes_the_pong(connect, autojump_clock):
-    """A burst of Pings: one Pong, owed until the next send, asked for by notify."""
+async def test_of_a_flood_the_newest_ping_is_answered_and_send_writes_the_pong(
+    connect, autojump_clock
+):
+    """A flood of Pings: one Pong, owed until the next send, asked for by notify."""
     # M8
 
     async def script(peer):

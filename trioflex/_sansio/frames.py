@@ -37,10 +37,14 @@ from .._vocabulary.errors import LocalProtocolError
 MaskSource = Callable[[int], bytes]
 """``n -> n`` unpredictable bytes; ``os.urandom`` outside of tests (RFC 6455, 10.3)."""
 
-MAX_FRAGMENTS: Final = 1 << 16
+MAX_FRAGMENTS: Final = (1 << 16) + 1
 """Fragments of one message. Honest peers use a handful; the smallest ones that an interoperability
-suite is known to use are 64 bytes, which is 65,536 of them for the default limit of 4 MiB. Empty
-fragments escape the limit on bytes, so they need this one."""
+suite is known to use are 64 bytes: 65,536 of them for the default limit of 4 MiB, and an empty
+last one. Empty fragments escape the limit on bytes, so they need this one."""
+
+PING_BURST: Final = 16
+"""Pings that are answered one by one; RFC 6455 (5.5.3) asks only for the newest. Interoperability
+suites send ten at once and count. More than this before we come to answering is a flood."""
 
 PROTOCOL_ERROR: Final = 1002
 UNSUPPORTED_DATA: Final = 1003
@@ -83,8 +87,9 @@ class FrameReader:
         """Whole frames received, of any kind: the signs of life."""
         self.pings = 0
         """Pings received."""
-        self.ping: bytes | None = None
-        """Payload of the newest Ping; whoever answers it sets ``None``."""
+        self.unanswered: list[bytes] = []
+        """Payloads of the Pings to answer, oldest first; of a flood only the newest is kept. See
+        :meth:`take_pings`."""
         self.pongs: list[bytes] = []
         """Payloads of the Pongs, oldest first; whoever has seen them clears the list."""
         self.closed: tuple[int, str] | None = None
@@ -106,6 +111,7 @@ class FrameReader:
         self._header_given = False  # wsproto has seen the header of the frame in the tail
         self._message: bytearray | None = None  # what has come of a fragmented message
         self._fragments = 0
+        self._flooded = False
         self._wsproto: Connection | None = None
 
     @property
@@ -127,6 +133,13 @@ class FrameReader:
                     break
             pos = self._take(data, pos, out)
         return out
+
+    def take_pings(self) -> list[bytes]:
+        """Return the payloads of the Pings that are to be answered now."""
+        pings = self.unanswered
+        self.unanswered = []
+        self._flooded = False
+        return pings
 
     def _cut(self, data: bytes, pos: int, out: list[bytes]) -> int:
         """Run the fast lane from ``pos``; return where it ended."""
@@ -262,7 +275,10 @@ class FrameReader:
         for event in engine.events():
             if isinstance(event, Ping):
                 self.pings += 1
-                self.ping = bytes(event.payload)
+                if self._flooded or len(self.unanswered) == PING_BURST:
+                    self._flooded = True
+                    self.unanswered.clear()
+                self.unanswered.append(bytes(event.payload))
             elif isinstance(event, Pong):
                 self.pongs.append(bytes(event.payload))
             elif isinstance(event, CloseConnection):

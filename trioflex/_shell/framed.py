@@ -77,7 +77,6 @@ class FramedTransport:
         self._aborted = False
         self._left = False
         self._sending = False
-        self._owed_pong: bytes | None = None
         self._owed_ping = False
         self._owed_close: tuple[int, str] | None = None
         self._close_sent = False
@@ -130,12 +129,8 @@ class FramedTransport:
         if reader.pongs:
             self._answered(reader.pongs)
             reader.pongs.clear()
-        if reader.ping is not None:
-            # Only the newest Ping is answered (RFC 6455, 5.5.3), so a flood of them costs nothing.
-            self._owed_pong = reader.ping
-            reader.ping = None
-            if not (self._close_sent or reader.finished):
-                self.notify()
+        if reader.unanswered and not (self._close_sent or reader.finished):
+            self.notify()
         return messages
 
     def _answered(self, pongs: list[bytes]) -> None:
@@ -204,11 +199,11 @@ class FramedTransport:
             raise Disconnected("nothing can be sent: the WebSocket is being closed")
 
     def _take_owed(self) -> bytes:
-        """Encode what is owed: the newest Pong, a Ping, a Close."""
+        """Encode what is owed: Pongs, a Ping, a Close."""
         owed = b""
-        if self._owed_pong is not None:
-            owed += encode_pong(self._owed_pong, self._mask)
-            self._owed_pong = None
+        if self._reader.unanswered:
+            for payload in self._reader.take_pings():
+                owed += encode_pong(payload, self._mask)
         if self._owed_ping:
             self._owed_ping = False
             self._pings += 1
