@@ -74,10 +74,21 @@ class Withdraw:
 Effect: TypeAlias = Ask | Bootstrap | Withdraw
 
 
-class Registry:
-    """All wanted channels of a client; outlives its connections."""
+def _own_bootstrap(channel: Channel[Any]) -> Request[Any] | None:
+    return channel.bootstrap
 
-    def __init__(self) -> None:
+
+class Registry:
+    """All wanted channels of a client; outlives its connections.
+
+    Args:
+        bootstrap: what is asked after every (re)subscription of a channel (``Venue.bootstrap``).
+    """
+
+    def __init__(
+        self, bootstrap: Callable[[Channel[Any]], Request[Any] | None] = _own_bootstrap
+    ) -> None:
+        self._bootstrap = bootstrap
         self.entries: dict[Channel[Any], Entry] = {}
         self.dirty: list[Entry] = []
         self.unrouted = 0
@@ -180,7 +191,7 @@ class Registry:
         """The venue confirmed; ``value`` is its snapshot, ``None`` if it has none."""
         if entry.generation != generation or entry.state is not State.PENDING:
             return []
-        request = entry.channel.bootstrap
+        request = self._bootstrap(entry.channel)
         if request is not None and value is None:
             return [Bootstrap(entry, generation, request)]
         self._go_live(entry, value, now)
@@ -228,7 +239,8 @@ class Registry:
             self._gather(entry, value)
             return []
         entry.held.append(value)
-        if entry.channel.confirm is Confirm.FIRST_PUSH and entry.channel.bootstrap is None:
+        first = entry.channel.confirm is Confirm.FIRST_PUSH
+        if first and self._bootstrap(entry.channel) is None:
             self._go_live(entry, None, now)
         elif len(entry.held) > HELD_LIMIT:
             return self.interrupt(channel, GapReason.SEQUENCE, now)

@@ -115,7 +115,9 @@ class Core:
     observers: Observers
     random: Callable[[], float]
     rates: Rates
-    registry: Registry = attrs.field(factory=Registry)
+    registry: Registry = attrs.field(
+        default=attrs.Factory(lambda core: Registry(core.venue.bootstrap), takes_self=True)
+    )
     ledger: Ledger = attrs.field(factory=Ledger)
     counters: Counters = attrs.field(factory=Counters)
     unmatched: Tap[Unmatched] = attrs.field(factory=Tap)

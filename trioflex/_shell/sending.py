@@ -233,7 +233,10 @@ class Sender:
                 self._reply_due.append((now + limits.reply, key, owner))
                 self._hurry(now + limits.reply)
             return frame
-        if limits.subscribe < math.inf and (isinstance(owner, Bootstrap) or owner.on):
+        # Where a slot is all that tells answers apart, an unsubscription that is never answered
+        # would keep it closed for ever: its time is measured like the others'.
+        starts = isinstance(owner, Ask) and owner.on
+        if limits.subscribe < math.inf and (answered or starts):
             self._confirm_due.append((now + limits.subscribe, key, owner))
             self._hurry(now + limits.subscribe)
         if isinstance(owner, Ask) and owner.on:
