@@ -111,17 +111,13 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
 
         Cancellation: nothing is lost.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        if self._items and not self._closed:
-            item = self._items.popleft()
-            await trio.lowlevel.cancel_shielded_checkpoint()
-            return item  # type: ignore[no-any-return]
-        while True:
-            if self._closed or not self._items:
-                self._check_over()
-                await self._lot.park()
-            if self._items and not self._closed:
-                return self._items.popleft()  # type: ignore[no-any-return]
+        items = self._items
+        if items:
+            await trio.lowlevel.checkpoint()
+        while not items:
+            self._check_over()
+            await self._lot.park()
+        return items.popleft()  # type: ignore[no-any-return]
 
     def receive_nowait(self) -> T | Gap | Resumed:
         """Return the next item or marker at once.
@@ -130,7 +126,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             trio.WouldBlock: nothing is buffered.
             Exception: as :meth:`receive`.
         """
-        if self._closed or not self._items:
+        if not self._items:
             self._check_over()
             raise trio.WouldBlock
         return self._items.popleft()  # type: ignore[no-any-return]
@@ -138,15 +134,20 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
     async def __anext__(self) -> T | Gap | Resumed:
         # The one async function here that is not always a checkpoint: within a hand of items the
         # scheduler is left alone (2.8 us a checkpoint, 0.1 us an item).
-        if self._hand > 0 and self._items and not self._closed:
-            self._hand -= 1
-            return self._items.popleft()  # type: ignore[no-any-return]
+        items = self._items
+        if items:
+            if self._hand > 0:
+                self._hand -= 1
+                return items.popleft()  # type: ignore[no-any-return]
+            await trio.lowlevel.checkpoint()
         try:
-            item = await self.receive()
+            while not items:
+                self._check_over()
+                await self._lot.park()
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
         self._hand = HAND
-        return item
+        return items.popleft()  # type: ignore[no-any-return]
 
     def values(self) -> ValueIterator[T]:
         """Iterate over the items alone, for consumers to whom a gap changes nothing.
