@@ -79,10 +79,16 @@ async def test_a_taken_port_is_named():
 
 async def test_the_first_line_is_for_programs(capsys):
     """One JSON object: the URL, the credentials, the file to trust; the rest is for people."""
-    with trio.move_on_after(0.5):
-        await simulate_command("coinfloor", tls=True, accounts=["7:AAAA:secret"])
-    output = capsys.readouterr()
-    (line,) = output.out.splitlines()
+    out = err = ""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(simulate_command, "coinfloor", 0, True, 0, ["7:AAAA:secret"])
+        with trio.fail_after(10):
+            while not (out and err):
+                await trio.sleep(0.02)
+                output = capsys.readouterr()
+                out, err = out + output.out, err + output.err
+        nursery.cancel_scope.cancel()
+    (line,) = out.splitlines()
     first = json.loads(line)
     assert {"url", "credentials", "ca_file"} == first.keys()
     assert first["url"].startswith("wss://127.0.0.1:")
@@ -90,8 +96,8 @@ async def test_the_first_line_is_for_programs(capsys):
         first["credentials"].keys()
     )
     assert not Path(first["ca_file"]).parent.exists()
-    assert "coinfloor is served on wss://" in output.err
-    assert "secret" not in output.err
+    assert "coinfloor is served on wss://" in err
+    assert "secret" not in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
