@@ -9,7 +9,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 VENV ?= build/venv
-PYTEST_ARGS ?=
+# Two cores are enough for the suite to take a minute or so; more than four workers would only
+# starve the tests that listen on loopback.
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
