@@ -107,7 +107,7 @@ CASES: tuple[Case, ...] = (
         figure=READY,
         size=20,
     ),
-    Case(name="import", title="import", measurement="import", figure=READY),
+    Case(name="import", title="import, in processor time", measurement="import", figure=READY),
     *(
         Case(
             name=f"book-{n}",
