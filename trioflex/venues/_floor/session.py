@@ -95,7 +95,8 @@ class FloorSession:
         self._credentials = None if credentials is None else self._checked(credentials)
         self._env = env
         self._nonce: bytes | None = None
-        self._login_tag: int | None = None
+        self._login: tuple[int, str] | None = None
+        """Tag and account of the login that is under way."""
         self._login_tried = False
         self._next_tag = OWN_TAGS
         self._waiting: dict[int, FloorRequest[Any]] = {}
@@ -208,8 +209,9 @@ class FloorSession:
         return [self._authenticate(self._credentials, nonce)]
 
     def _authenticate(self, credentials: Credentials, server_nonce: bytes) -> Transmit:
+        tag = self._own_tag()
+        self._login = tag, str(credentials.user_id)
         self._login_tried = True
-        self._login_tag = self._own_tag()
         for _ in range(SIGN_TRIES):
             nonce = self._env.random_bytes(NONCE)
             signature = sign(
@@ -222,7 +224,7 @@ class FloorSession:
                 f"no signature fitted with {SIGN_TRIES} nonces: the source of randomness is broken"
             )
         message = {
-            "tag": self._login_tag,
+            "tag": tag,
             "method": "Authenticate",
             "user_id": credentials.user_id,
             "cookie": credentials.cookie,
@@ -231,14 +233,10 @@ class FloorSession:
         }
         return Transmit(encode(self._dialect.name, message))
 
-    def _login_answered(self, head: replies.ReplyHead) -> list[Event]:
-        credentials = self._credentials
-        self._login_tag = None
-        if credentials is None:
-            raise InternalError("a login was answered that nobody had asked for")
+    def _login_answered(self, account: str, head: replies.ReplyHead) -> list[Event]:
+        self._login = None
         if head.error_code == 0:
-            return [Ready(str(credentials.user_id))]
-        self._credentials = None
+            return [Ready(account)]
         code, text = head.error_code, head.error_msg or "the venue gave no reason"
         retry = {
             1: Retry.NEVER,  # no such user
@@ -304,8 +302,8 @@ class FloorSession:
         tag = head.tag
         request = None if tag is None else self._waiting.pop(tag, None)
         if tag is None or request is None:
-            if tag is not None and tag == self._login_tag:
-                return self._login_answered(head)
+            if self._login is not None and self._login[0] == tag:
+                return self._login_answered(self._login[1], head)
             return [self._dialect.ignored(frame)]
         if head.error_code != 0:
             return self._refused(request, tag, head)
