@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from trioflex.simulator import SimulatedExchange, open_server
+from trioflex.simulator import SimulatedExchange, open_server, system_clock
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-PROGRAMS = ["ticker", "quoting_bot", "order_fate", "fanout", "stop_loss"]
+PROGRAMS = ["ticker", "quoting_bot", "order_fate", "fanout", "stop_loss", "theone_swap"]
 
 
 @pytest.fixture
@@ -100,6 +100,27 @@ async def test_stop_loss(example, capsys, autojump_clock):
     """It ends one way or the other."""
     out = await told(example, capsys, "stop_loss", "--seconds", "600")
     assert re.search(r"sold, all but \d|the market held", out)
+
+
+async def test_theone_swap(example, capsys, autojump_clock):
+    """The swap whose answer was lost is found, and followed to its end."""
+    out = await told(example, capsys, "theone_swap")
+    assert re.search(r"0.5 ETH would bring [\d.]+ USDT, by way of binance", out)
+    assert re.search(r"no answer: [\w-]{36} may or may not have been made", out)
+    assert re.search(r"ord_000001 is FILLED: [\d.]+ USDT", out)
+    assert "  balances: stale" in out
+    assert "  balances: 199.5 ETH" in out
+
+
+async def test_theone_swap_with_a_venue_elsewhere(example, capsys, monkeypatch):
+    """``--url``: the same program over a socket, with credentials from the environment."""
+    exchange = SimulatedExchange("theone", clock=system_clock)
+    for name, value in exchange.model.credentials().items():
+        monkeypatch.setenv(name, value)
+    async with open_server(exchange) as address, exchange.trading():
+        out = await told(example, capsys, "theone_swap", "--url", address.url)
+    assert "no answer" not in out
+    assert re.search(r"ord_000001 is FILLED: [\d.]+ USDT", out)
 
 
 async def test_with_a_venue_elsewhere(example, capsys):

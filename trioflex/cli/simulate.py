@@ -23,12 +23,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trioflex.simulator import FloorAccount
+    from trioflex.simulator import FloorAccount, TheOneAccount
 
-VENUES = ("coinflex", "coinfloor")
-
-FIRST_USER = 1
-"""Id of the default account, whose credentials are printed."""
+VENUES = ("coinflex", "coinfloor", "theone")
 
 
 async def simulate_command(
@@ -42,11 +39,12 @@ async def simulate_command(
     """Serve a simulated exchange on 127.0.0.1 until SIGINT or SIGTERM.
 
     Args:
-        venue: ``"coinflex"`` or ``"coinfloor"``.
+        venue: one of :data:`VENUES`.
         port: TCP port; 0 picks a free one.
         tls: serve ``wss://``, with an authority made for this run.
         seed: chooses the course of the market, and everything else that is random.
-        accounts: users beside the default one, each as ``USER_ID:COOKIE:PASSPHRASE``.
+        accounts: users beside the default one, each as ``USER_ID:COOKIE:PASSPHRASE``, for TheOne as
+            ``KEY:SECRET``.
         trade: whether the other market participants trade.
 
     Raises:
@@ -57,7 +55,6 @@ async def simulate_command(
     """
     from trioflex import LocalProtocolError
     from trioflex.simulator import (
-        FloorAccount,
         SimulatedExchange,
         open_certificates,
         open_server,
@@ -68,7 +65,7 @@ async def simulate_command(
         venue,
         seed=seed,
         clock=system_clock,
-        accounts=[FloorAccount(), *map(parse_account, accounts)],
+        accounts=_accounts(venue, accounts),
     )
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals, _log_to_stderr():
         async with AsyncExitStack() as stack:
@@ -129,6 +126,36 @@ def parse_account(text: str) -> FloorAccount:
     return FloorAccount(int(user_id), cookie, passphrase)
 
 
+def parse_key(text: str) -> TheOneAccount:
+    """Return the account written as ``KEY:SECRET``; the secret may hold colons.
+
+    Raises:
+        ValueError: it is not written so. The message never repeats the secret.
+    """
+    from trioflex.simulator import TheOneAccount
+
+    key, colon, secret = text.partition(":")
+    if not (key and colon and secret and key.isascii() and key.isprintable()):
+        raise ValueError(
+            "an account of theone is KEY:SECRET, with a key of printable ASCII; one was given that"
+            " is not"
+        )
+    return TheOneAccount(key, secret)
+
+
+def _accounts(venue: str, texts: Sequence[str]) -> list[FloorAccount] | list[TheOneAccount]:
+    """Return a venue's default account, whose credentials are printed, and the others.
+
+    Raises:
+        ValueError: one is malformed.
+    """
+    from trioflex.simulator import FloorAccount, TheOneAccount
+
+    if venue == "theone":
+        return [TheOneAccount(), *map(parse_key, texts)]
+    return [FloorAccount(), *map(parse_account, texts)]
+
+
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
     """Write what the simulator logs to standard error, a line for a person each."""
@@ -151,23 +178,26 @@ def _check_venue(venue: str) -> str:
     return venue
 
 
-def _check_accounts(accounts: list[str]) -> list[str]:
-    seen = {FIRST_USER}
+def _check_accounts(venue: str, texts: list[str]) -> list[str]:
+    from trioflex.simulator import FloorAccount
+
+    try:
+        accounts = _accounts(venue, texts)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+    seen: set[int | str] = set()
     for account in accounts:
-        try:
-            user_id = parse_account(account).user_id
-        except ValueError as wrong:
-            raise typer.BadParameter(str(wrong)) from None
-        if user_id in seen:
-            raise typer.BadParameter(f"user {user_id} is there already: give each id once")
-        seen.add(user_id)
-    return accounts
+        name = account.user_id if isinstance(account, FloorAccount) else account.key
+        if name in seen:
+            raise typer.BadParameter(f"user {name} is there already: give each of them once")
+        seen.add(name)
+    return texts
 
 
 def simulate(
     context: typer.Context,
     venue: Annotated[
-        str, typer.Argument(help="coinflex or coinfloor.", callback=_check_venue)
+        str, typer.Argument(help=f"{', '.join(VENUES)}.", callback=_check_venue)
     ] = "coinflex",
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="TCP port on 127.0.0.1; 0 picks a free one.")
@@ -181,7 +211,8 @@ def simulate(
         typer.Option(
             "--account",
             metavar="USER_ID:COOKIE:PASSPHRASE",
-            help="One more user, for this simulation only; may be given several times.",
+            help="One more user, for this simulation only; may be given several times."
+            " For theone: KEY:SECRET.",
         ),
     ] = None,
     trade: Annotated[
@@ -192,5 +223,12 @@ def simulate(
     from .app import execute
 
     execute(
-        context, simulate_command, venue, port, tls, seed, _check_accounts(accounts or []), trade
+        context,
+        simulate_command,
+        venue,
+        port,
+        tls,
+        seed,
+        _check_accounts(venue, accounts or []),
+        trade,
     )

@@ -21,3 +21,4 @@ from .limits import Limit as Limit, Limits as Limits
 from .peer import ExchangeModel as ExchangeModel, Link as Link, Peer as Peer
 from .server import ServerAddress as ServerAddress, open_server as open_server, serve as serve
 from .tally import ExchangeStatistics as ExchangeStatistics, SeenFrame as SeenFrame
+from .theone import TheOneAccount as TheOneAccount, TheOneModel as TheOneModel

@@ -14,11 +14,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import attrs
 import trio
 from trio.testing import memory_stream_pair
 
-from .. import ConnectFailed, websocket_connector
+from .. import ConnectFailed, system_env, websocket_connector
 from .._shell.transport import Target, Transport
+from ..protocol import Env
 from .clocks import VirtualClock
 from .crew import open_crew
 from .faults import AcceptAndDrop, Dark, HangUpgrade, RefuseConnections
@@ -37,6 +39,7 @@ _log = logging.getLogger("trioflex.simulator")
 MODELS = {
     "coinflex": ("trioflex.simulator.coinflex", "CoinflexModel"),
     "coinfloor": ("trioflex.simulator.coinfloor", "CoinfloorModel"),
+    "theone": ("trioflex.simulator.theone", "TheOneModel"),
 }
 """Venue name to the module and the class of its model, imported on first use."""
 
@@ -60,7 +63,7 @@ class SimulatedExchange(Script, Interventions):
             exchange.drop()
 
     Args:
-        venue: ``"coinflex"`` or ``"coinfloor"``, or a model of one's own.
+        venue: ``"coinflex"``, ``"coinfloor"`` or ``"theone"``, or a model of one's own.
         seed: of everything random: the welcome's nonces, the order flow, ``shuffle``.
         clock: the wall clock given to the model, in microseconds since 1970; ``None``: one that
             moves with Trio's, from 2020-03-01 on.
@@ -103,6 +106,12 @@ class SimulatedExchange(Script, Interventions):
         self.max_queued_bytes = max_queued_bytes
         self.tally = Tally(frames_kept)
         self._random = random.Random(seed)
+
+    @property
+    def env(self) -> Env:
+        """The real world, but for the wall clock, which is the venue's: for the ``env`` of
+        :func:`trioflex.open_client`, where a venue compares time stamps with its own clock."""
+        return attrs.evolve(system_env(), epoch_ms=lambda: self.clock() // 1_000)
 
     # -- connectors ----------------------------------------------------------------------------
 

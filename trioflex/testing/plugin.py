@@ -70,3 +70,30 @@ def coinfloor_exchange() -> SimulatedExchange:
     from ..simulator import SimulatedExchange
 
     return SimulatedExchange("coinfloor")
+
+
+@pytest.fixture
+def theone_exchange() -> SimulatedExchange:
+    """A simulated TheOne in memory; see ``coinflex_exchange``.
+
+    It compares time stamps with its own clock, so clients take their ``env`` from it::
+
+        async def test_a_swap_comes_to_its_end(theone_exchange, autojump_clock):
+            exchange = theone_exchange
+            credentials = theone.Credentials.from_env(exchange.model.credentials())
+            async with (
+                exchange.trading(),
+                open_client(
+                    theone.VENUE,
+                    credentials=credentials,
+                    connector=exchange.connector,
+                    env=exchange.env,
+                ) as client,
+            ):
+                swap = await client.request(theone.Swap("1", "ETH", "USDT"))
+                end = await theone.follow_swap(client, swap.order_id)
+                assert end.status == theone.Status.FILLED
+    """
+    from ..simulator import SimulatedExchange
+
+    return SimulatedExchange("theone")

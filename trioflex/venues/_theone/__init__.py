@@ -1,0 +1,1 @@
+"""The parts of TheOne's venue module; programs import ``trioflex.venues.theone``."""
