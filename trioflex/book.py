@@ -213,9 +213,9 @@ class OrderBook:
         self._price_digits = 0
         self._quantity_digits = 0
         self._remake: Remake | None = None
-        self.bids = Levels(self, 1)
+        self.bids: Levels = Levels(self, 1)
         """Bid levels, the highest price first."""
-        self.asks = Levels(self, -1)
+        self.asks: Levels = Levels(self, -1)
         """Ask levels, the lowest price first."""
 
     def __repr__(self) -> str:

@@ -81,8 +81,8 @@ class Correlator(Generic[K]):
         self._slots: dict[Hashable, int] = {}
         # Abandoned requests, oldest first, with the time.
         self._abandoned: dict[int, float] = {}
-        self.late = 0
-        self.orphans = 0
+        self.late: int = 0
+        self.orphans: int = 0
 
     @property
     def in_flight(self) -> int:

@@ -17,11 +17,11 @@ class Resting:
     __slots__ = ("id", "price", "quantity", "time")
 
     def __init__(self, id: Hashable, price: int, quantity: int, time: int) -> None:  # noqa: A002
-        self.id = id
-        self.price = price
-        self.quantity = quantity
+        self.id: Hashable = id
+        self.price: int = price
+        self.quantity: int = quantity
         """Positive on the bid side, negative on the ask side, 0: spent."""
-        self.time = time
+        self.time: int = time
 
     def __repr__(self) -> str:
         return f"Resting({self.id!r}, {self.price}, {self.quantity}, {self.time})"

@@ -91,9 +91,9 @@ class Registry:
         self._bootstrap = bootstrap
         self.entries: dict[Channel[Any], Entry] = {}
         self.dirty: list[Entry] = []
-        self.unrouted = 0
+        self.unrouted: int = 0
         """Pushes that nobody wanted."""
-        self.connection = 0
+        self.connection: int = 0
         self._ready = False
 
     # -- receivers come and go -----------------------------------------------------------------

@@ -50,16 +50,16 @@ class Connection:
         self.core = core
         self.number = number
         self.session = session
-        self.login = login
-        self.scope = trio.CancelScope()
+        self.login: bool = login
+        self.scope: trio.CancelScope = trio.CancelScope()
         """Round the connector: cancelling it drops the connection."""
-        self.ready = False
+        self.ready: bool = False
         self.account: str | None = None
         self.over: Loss | None = None
         """Why it ended; ``None`` while it lives."""
         self.renewed = False
         """It was ended on demand, to be replaced at once."""
-        self.sender = Sender(core, session, number, wake=self._wake, hurry=self._hurry)
+        self.sender: Sender = Sender(core, session, number, wake=self._wake, hurry=self._hurry)
         self._dispatcher = Dispatcher(core, session, self.sender, self, number)
         self._transport: Transport | None = None
         self._nursery: trio.CancelScope | None = None

@@ -21,7 +21,7 @@ class Ledger:
     def __init__(self) -> None:
         self._open: dict[Hashable, dict[Ticket[Any], None]] = {}
         self._unsettled: dict[Ticket[Any], None] = {}
-        self.proven = 0
+        self.proven: int = 0
 
     def __len__(self) -> int:
         return len(self._unsettled)

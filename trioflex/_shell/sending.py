@@ -65,9 +65,9 @@ class Sender:
         hurry: Callable[[float], None],
     ) -> None:
         self.correlator: Correlator[Owner] = Correlator(core.venue.correlation)
-        self.closed = False
+        self.closed: bool = False
         """Nothing more is taken in."""
-        self.replayed = trio.Event()
+        self.replayed: trio.Event = trio.Event()
         """Every subscription that was wanted when the session became ready has left."""
         self._core = core
         self._session = session

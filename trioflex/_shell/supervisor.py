@@ -60,14 +60,14 @@ class Supervisor:
         cancel: Callable[[], None],
     ) -> None:
         self.core = core
-        self.credentials = credentials
+        self.credentials: object = credentials
         self.connection: Connection | None = None
         self.account: str | None = None
-        self.opened = trio.Event()
+        self.opened: trio.Event = trio.Event()
         """The client was ready once, or has failed."""
         self.failure: TrioflexError | None = None
-        self.closing = False
-        self.changed = trio.lowlevel.ParkingLot()
+        self.closing: bool = False
+        self.changed: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
         """Tasks that wait for something to change; they look for themselves what it was."""
         self._connector = connector
         self._target = target

@@ -24,7 +24,7 @@ class Options:
     debug: bool = False
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="trioflex",
     help="Exchange WebSocket APIs for Trio, from the command line.",
     no_args_is_help=True,

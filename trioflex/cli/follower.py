@@ -81,14 +81,14 @@ class Follower:
         self._audience = audience
         self._now = clock
         self._book_lost: float | None = None
-        self.book = OrderBook()
+        self.book: OrderBook = OrderBook()
         """As the venue last told."""
         self.orders: dict[int, Order] = {}
         """Own orders by tonce, as last reported."""
         self.count: Counter[str] = Counter()
         """How often each event was delivered."""
         self._downtime = 0.0
-        self.observer = Watcher(self._connected)
+        self.observer: Watcher = Watcher(self._connected)
         """For the client to follow: tells when it is ready."""
 
     @asynccontextmanager

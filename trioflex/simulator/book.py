@@ -176,9 +176,9 @@ class Book:
     __slots__ = ("asks", "bids", "market")
 
     def __init__(self, market: Market) -> None:
-        self.market = market
-        self.bids = Side(bid=True)
-        self.asks = Side(bid=False)
+        self.market: Market = market
+        self.bids: Side = Side(bid=True)
+        self.asks: Side = Side(bid=False)
 
     def side(self, *, bid: bool) -> Side:
         """Return the bids or the asks."""

@@ -54,9 +54,9 @@ class Engine:
         lots: Random | None = None,
         clock: Callable[[], int],
     ) -> None:
-        self.rules = rules or Rules()
+        self.rules: Rules = rules or Rules()
         self.books: dict[tuple[Asset, Asset], Book] = {}
-        self.ledger = Ledger()
+        self.ledger: Ledger = Ledger()
         self._registers = Registers(self.ledger, self.rules)
         self._tickers: dict[Market, Ticker] = {}
         for market in markets:

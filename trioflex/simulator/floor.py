@@ -77,18 +77,18 @@ class FloorModel:
         record_kept: int,
     ) -> None:
         self.profile = profile
-        self.name = profile.name
+        self.name: str = profile.name
         self.idle_timeout: float | None = IDLE_TIMEOUT
-        self.clock = clock or wall_clock
-        self.limits = limits or Limits()
+        self.clock: Callable[[], int] = clock or wall_clock
+        self.limits: Limits = limits or Limits()
         opened = [profile.market(name) for name in markets]
         rules = profile.rules
         if fee_rate is not None:
             rules = attrs.evolve(rules, fee_rate=fee_rate)
-        self.engine = Engine(opened, rules=rules, seed=seed, clock=self.clock)
-        self.audience = Audience(Notices(extended=profile.extended))
+        self.engine: Engine = Engine(opened, rules=rules, seed=seed, clock=self.clock)
+        self.audience: Audience = Audience(Notices(extended=profile.extended))
         self.engine.listen(self.audience.tell)
-        self.desk = Desk(self.engine, profile)
+        self.desk: Desk = Desk(self.engine, profile)
         self.record: deque[Command] = deque(maxlen=record_kept)
         """The commands received, oldest first, with what became of them."""
         self.users: dict[int, FloorAccount] = {}

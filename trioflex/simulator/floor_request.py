@@ -59,7 +59,7 @@ class Request:
             Refused: the frame is not one JSON object.
         """
         self.tag: int | None = None
-        self.method = ""
+        self.method: str = ""
         try:
             fields = msgspec.json.decode(frame)
         except (msgspec.DecodeError, ValueError, RecursionError):

@@ -73,8 +73,8 @@ class Line:
     def __init__(self, exchange: SimulatedExchange, number: int, wire: Wire, spawn: Spawn) -> None:
         self.number = number
         self.wire = wire
-        self.over = False
-        self.last_activity = trio.current_time()
+        self.over: bool = False
+        self.last_activity: float = trio.current_time()
         self._exchange = exchange
         self._faults = exchange.faults
         self._spawn = spawn

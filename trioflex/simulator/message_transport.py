@@ -49,7 +49,7 @@ class MessageTransport:
         self._sending = False
         self._broken = False
         self._left = False
-        self.inbox_bytes = 0
+        self.inbox_bytes: int = 0
         self.wire: MessageWire | None = None
         self._pinged_at: float | None = None
         self._ping_time: float | None = None

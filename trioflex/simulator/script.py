@@ -41,7 +41,7 @@ class Script:
     """The verbs that stay in force; mixed into :class:`~trioflex.simulator.SimulatedExchange`."""
 
     def __init__(self) -> None:
-        self.faults = Faults(self._faults_changed)
+        self.faults: Faults = Faults(self._faults_changed)
 
     def _faults_changed(self) -> None:
         """Let every connection look again at what holds it up."""

@@ -51,7 +51,7 @@ class StreamWire:
 
     def __init__(self, exchange: SimulatedExchange, stream: TappedStream, crew: Crew) -> None:
         self.line: Line | None = None
-        self.mid_frame = False
+        self.mid_frame: bool = False
         self._exchange = exchange
         self._stream = stream
         self._crew = crew

@@ -30,15 +30,15 @@ class TappedStream(trio.abc.Stream):
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.keep_open = False
         """While true, closing does nothing: a peer that keeps TCP after the closing handshake."""
-        self.ended = trio.Event()
+        self.ended: trio.Event = trio.Event()
         """Set when no more bytes will ever be read."""
         self.touched: Callable[[], None] = _ignore
         """Called when bytes have passed."""
-        self.bytes_read = 0
+        self.bytes_read: int = 0
         """Bytes that came through."""
         self.room: float = math.inf
         """Bytes that may lie unread before a :class:`PacedStream` waits."""
-        self.changed = trio.Event()
+        self.changed: trio.Event = trio.Event()
         """Set, and replaced, when any of this has changed."""
         self._stream = stream
         self._head = self._rest = b""

@@ -25,7 +25,7 @@ class RollingVolume:
 
     def __init__(self) -> None:
         self._minutes: deque[tuple[int, int]] = deque()
-        self.total = 0
+        self.total: int = 0
 
     def add(self, time: int, amount: int) -> None:
         """Count an amount traded at a time (microseconds, never going back)."""

@@ -76,7 +76,7 @@ class ScriptedPeer:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         """The byte stream; a script may use it directly."""
-        self.request = b""
+        self.request: bytes = b""
         """The head of the client's upgrade request, after :meth:`read_request`."""
         self._buffer = bytearray()
 
