@@ -128,37 +128,42 @@ def encode(venue: str, message: object) -> str:
             Unicode, or anything else that JSON cannot say exactly.
     """
     _check(venue, message)
-    return _ENCODER.encode(message).decode()
+    try:
+        return _ENCODER.encode(message).decode()
+    except UnicodeEncodeError:
+        # "from None", and no excerpt: the encoder's own error quotes the whole text.
+        raise LocalProtocolError(
+            f"{venue} takes Unicode text; a text here holds half a surrogate pair"
+        ) from None
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
+_PLAIN = frozenset({int, str, bool, type(None)})
+"""Types whose every value can be written as it is (the encoder itself refuses half characters)."""
+
+
 def _check(venue: str, value: object) -> None:
     """Refuse what msgspec would write although it is wrong or inexact."""
-    kind = type(value)
-    if kind is int or kind is bool or value is None:
-        return
-    if kind is str:
-        try:
-            value.encode()  # type: ignore[attr-defined]  # it is a str
-        except UnicodeEncodeError:
-            raise LocalProtocolError(
-                f"{venue} takes Unicode text; a text here holds half a surrogate pair"
-            ) from None
-    elif kind is dict:
-        for name, item in value.items():  # type: ignore[attr-defined]  # it is a dict
-            _check(venue, name)
-            _check(venue, item)
-    elif kind is list or kind is tuple:
-        for item in value:  # type: ignore[attr-defined]  # it is a list or a tuple
-            _check(venue, item)
-    elif kind is Decimal:
-        if not value.is_finite():  # type: ignore[attr-defined]  # it is a Decimal
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if type(name) is not str:
+                raise LocalProtocolError(f"{venue} takes JSON; names in it are text, not {name!r}")
+            if type(item) not in _PLAIN:
+                _check(venue, item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            if type(item) not in _PLAIN:
+                _check(venue, item)
+    elif isinstance(value, Decimal):
+        if not value.is_finite():
             raise LocalProtocolError(f"{venue} takes finite numbers, not {value}")
-    elif kind is float:
+    elif isinstance(value, float):
         raise LocalProtocolError(
             f"{venue} takes exact numbers; {value!r} is a binary float: give it as Decimal or text"
         )
-    else:
-        raise LocalProtocolError(f"{venue} takes JSON; {kind.__name__} cannot be written as such")
+    elif type(value) not in _PLAIN:
+        raise LocalProtocolError(
+            f"{venue} takes JSON; {type(value).__name__} cannot be written as such"
+        )

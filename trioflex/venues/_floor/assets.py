@@ -77,7 +77,12 @@ class AssetTable:
     _names: dict[int, str] = attrs.field(init=False, repr=False, factory=dict)
     _digits: dict[int, int] = attrs.field(init=False, repr=False, factory=dict)
     _price_digits: dict[tuple[int, int], int] = attrs.field(init=False, repr=False, factory=dict)
+    _usual_price_digits: int = attrs.field(init=False, repr=False)
     _bound: dict[type, type] = attrs.field(init=False, repr=False, factory=dict)
+
+    @_usual_price_digits.default
+    def _count_price_digits(self) -> int:
+        return digits_of(self.price_scale)
 
     def __attrs_post_init__(self) -> None:
         for asset in self.assets.values():
@@ -170,8 +175,7 @@ class AssetTable:
 
     def price_digits(self, base_id: int, counter_id: int) -> int:
         """Return how many decimals a price of a pair has."""
-        digits = self._price_digits.get((base_id, counter_id))
-        return digits_of(self.price_scale) if digits is None else digits
+        return self._price_digits.get((base_id, counter_id), self._usual_price_digits)
 
     def amount(self, asset_id: int, scaled: int) -> Decimal:
         """Return an amount of an asset in decimals."""
@@ -218,7 +222,8 @@ class AssetTable:
         Raises:
             LocalProtocolError: it has too many decimals, or does not fit into 64 bits.
         """
-        return self._scaled(f"{field} {value} {name}", value, digits_of(self.asset(name).scale))
+        asset = self.assets.get(name) or self.asset(name)
+        return self._scaled(field, value, name, self._digits[asset.id])
 
     def scale_price(self, base: str, counter: str, value: Decimal, field: str = "price") -> int:
         """Return a price of a pair as it goes over the wire.
@@ -226,24 +231,34 @@ class AssetTable:
         Raises:
             LocalProtocolError: it has too many decimals, or does not fit into 64 bits.
         """
-        digits = self.price_digits(self.asset(base).id, self.asset(counter).id)
-        return self._scaled(f"{field} {value} of {base}:{counter}", value, digits)
+        assets = self.assets
+        of = assets.get(base) or self.asset(base), assets.get(counter) or self.asset(counter)
+        return self._scaled(field, value, of, self.price_digits(of[0].id, of[1].id))
 
-    def _scaled(self, what: str, value: Decimal, digits: int) -> int:
-        # adjusted(): the place of the first digit. Beyond it no integer is made of the number: one
-        # with an exponent of a billion would fill the memory.
-        scaled = None if value.adjusted() > 30 else EXACT.scaleb(value, digits)
-        if scaled is None or abs(scaled) > MAX_INT:
+    def _scaled(
+        self, field: str, value: Decimal, of: str | tuple[Asset, Asset], digits: int
+    ) -> int:
+        # Beyond its 30th place no integer is made of the number: one with an exponent of a billion
+        # would fill the memory.
+        if value.adjusted() <= 30:
+            exactly = EXACT.scaleb(value, digits)
+            scaled = int(exactly)
+            if scaled == exactly and -MAX_INT <= scaled <= MAX_INT:
+                return scaled
+            fits = -MAX_INT <= scaled <= MAX_INT
+        else:
+            fits = False
+        unit = of if isinstance(of, str) else f"of {of[0].name}:{of[1].name}"
+        if fits:
             raise LocalProtocolError(
-                f"{self.venue}: the {what} does not fit: with {digits} decimals it would need "
-                "more than 64 bits; is it given in scaled units?"
+                f"{self.venue}: the {field} {value} {unit} has more than {digits} decimals and "
+                "would have to be rounded; round it yourself: "
+                f"value.quantize(Decimal('1E-{digits}'))"
             )
-        if scaled != scaled.to_integral_value(context=EXACT):
-            raise LocalProtocolError(
-                f"{self.venue}: the {what} has more than {digits} decimals and would have to be "
-                f"rounded; round it yourself: value.quantize(Decimal('1E-{digits}'))"
-            )
-        return int(scaled)
+        raise LocalProtocolError(
+            f"{self.venue}: the {field} {value} {unit} does not fit: with {digits} decimals it "
+            "would need more than 64 bits; is it given in scaled units?"
+        )
 
     # -- rules of the engine -------------------------------------------------------------------
 
@@ -291,7 +306,7 @@ class AssetTable:
             price: in counter for one base.
         """
         if quantity < 0:
-            return base, -quantity
+            return base, quantity.copy_negate()
         units = self.scale_amount("quantity", base, quantity)
         units *= self.scale_price(base, counter, price)
         paid_in = self.asset(counter)
