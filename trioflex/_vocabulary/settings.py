@@ -53,12 +53,17 @@ class Reconnect:
     stable_after: float = attrs.field(default=30.0, validator=ge(0))
     """Only a connection that stayed ready this long resets the bound: a venue that accepts and
     drops must not be hammered."""
-    give_up_after: float | None = attrs.field(default=300.0, validator=optional(gt(0)))
+    give_up_after: float | None = attrs.field(default=300.0)
     """Seconds one outage may last; ``None`` never gives up."""
     max_attempts: int | None = attrs.field(default=None)
     """Attempts in one outage; ``None``: no limit but time."""
     later: float = attrs.field(default=60.0, validator=ge(0))
     """Least delay, in seconds, where the venue said "later" (a rate-limited login)."""
+
+    @give_up_after.validator
+    def _check_patience(self, attribute: object, value: float | None) -> None:
+        if value is not None and not value > 0:
+            raise ValueError(f"give_up_after must be above 0 or None, not {value!r}")
 
     @max_attempts.validator
     def _check_attempts(self, attribute: object, value: int | None) -> None:
