@@ -10,7 +10,7 @@ import pytest
 from trioflex._vocabulary.errors import LocalProtocolError
 from trioflex._vocabulary.events import Gap, GapReason, Resumed
 from trioflex.protocol import Confirm, Ignored, Push, Reply, Transmit
-from trioflex.venues import coinflex
+from trioflex.venues import coinflex, coinfloor
 from trioflex.venues._floor.doubt import REQUERY_MS
 
 from .floor import USDT, XBT, Clock, env_of, logged_in, pushes
@@ -214,6 +214,21 @@ def test_unknown_assets_are_refused(talk):
     for look in (sheet.available, sheet.reserved):
         with pytest.raises(LocalProtocolError, match="no asset 'xbt'"):
             look("xbt")
+
+
+def test_assets_of_unknown_scale_are_kept_but_not_said_in_decimals():
+    """Where each asset has a scale of its own, a new one has none until somebody tells."""
+    talk = logged_in(coinfloor.VENUE)
+    balances = [{"asset": 64032, "balance": 150}, {"asset": 4711, "balance": 7}]
+    snapshot = talk.gets(coinfloor.GetBalances(), balances=balances)
+    sheet = sheet_of(snapshot)
+
+    assert {"GBP": D("1.5")} == sheet.all()
+    assert "<BalanceSheet, GBP 1.50>" == repr(sheet)
+    assert [150, 7] == [balance.scaled_available for balance in sheet.snapshot()]
+    assert ["GBP", "#4711"] == [balance.asset for balance in snapshot]
+    with pytest.raises(LocalProtocolError, match="scale of asset 4711"):
+        _ = list(snapshot)[1].available
 
 
 def test_late_joiners_get_the_whole_sheet(talk):

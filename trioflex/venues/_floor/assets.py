@@ -157,6 +157,10 @@ class AssetTable:
         """Return an asset's name; ``"#51999"`` for a number that is not in the table."""
         return self._names.get(asset_id) or f"#{asset_id}"
 
+    def scales(self, asset_id: int) -> bool:
+        """Whether amounts of an asset can be said in decimals."""
+        return asset_id in self._digits or self.other_scale is not None
+
     def digits(self, asset_id: int) -> int:
         """Return how many decimals an asset has.
 

@@ -117,11 +117,18 @@ class BalanceSheet:
     def all(self) -> dict[str, Decimal]:
         """Return what is available of every asset that the venue has mentioned, by name.
 
+        An asset whose scale is not known cannot be said in decimals and is left out; its integer
+        is in :meth:`snapshot`.
+
         Raises:
             LocalProtocolError: the sheet is not valid.
         """
         table = self._look()
-        return {table.name(each): table.amount(each, n) for each, n in self._available.items()}
+        return {
+            table.name(each): table.amount(each, scaled)
+            for each, scaled in self._available.items()
+            if table.scales(each)
+        }
 
     def _look(self) -> AssetTable:
         if self._table is None:
