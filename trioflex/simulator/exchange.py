@@ -104,7 +104,7 @@ class SimulatedExchange(Script, Interventions):
         self.notices_first = notices_first
         self.shuffle = shuffle
         self.max_queued_bytes = max_queued_bytes
-        self.tally = Tally(frames_kept)
+        self.tally: Tally = Tally(frames_kept)
         self._random = random.Random(seed)
 
     @property

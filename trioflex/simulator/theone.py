@@ -100,14 +100,14 @@ class TheOneModel:
         limit: Limit | None = LIMIT,
     ) -> None:
         self.idle_timeout: float | None = IDLE_TIMEOUT
-        self.clock = clock or wall_clock
+        self.clock: Callable[[], int] = clock or wall_clock
         self.derive_key = derive_key
         self.other_shapes = other_shapes
         self.snapshots = snapshots
         self.max_channels = max_channels
         self.limit = limit
         self.window = WINDOW
-        self.desk = SwapDesk(
+        self.desk: SwapDesk = SwapDesk(
             seed=seed,
             clock=self.clock,
             order_changed=self._tell_order,

@@ -132,7 +132,7 @@ class SwapDesk:
         balances_changed: Callable[[str, tuple[str, ...]], None],
     ) -> None:
         self.clock = clock
-        self.prices = dict(PRICES)
+        self.prices: dict[str, Decimal] = dict(PRICES)
         self.accounts: dict[str, dict[str, Holding]] = {}
         self.orders: dict[str, SwapOrder] = {}
         self._open: dict[str, SwapOrder] = {}
