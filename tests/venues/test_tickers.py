@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal as D
 
 import pytest
@@ -151,11 +152,15 @@ def test_an_invalid_pair_is_refused(talk):
 
 
 def test_already_watching_is_stopped_and_started(talk):
-    """As a book is; early changes of the old subscription do not count."""
+    """As a book is; changes of the old subscription do not count."""
     key = talk.watches(TICKER)
     talk.hears(changed(bid=1))
-    events = talk.hears({"tag": key, "error_code": 2, "error_msg": "Already."})
-    assert [Transmit, Transmit] == list(map(type, events))
+    (stop,) = talk.hears({"tag": key, "error_code": 2, "error_msg": "Already."})
+    assert isinstance(stop, Transmit)
+    (event,) = talk.hears(changed(bid=2))
+    assert isinstance(event, Ignored)
+    (start,) = talk.hears({"tag": json.loads(stop.frame)["tag"], "error_code": 0})
+    assert isinstance(start, Transmit)
     assert [] == talk.hears(changed(ask=2))
     (event,) = talk.hears({"tag": key, "error_code": 0, **TICKER_REPLY})
     assert {**TICKER_REPLY, "ask": 2} == scaled(event.value)

@@ -102,7 +102,10 @@ class FloorSession:
         self._waiting: dict[int, FloorRequest[Any]] = {}
         self._books: dict[Pair, Channel[Any]] = {}
         self._feeds: dict[Pair, _Feed] = {}
+        self._restarts: dict[int, tuple[WatchOrders | WatchTicker, int]] = {}
+        """By the tag of a stop: what to start once it is answered, and with which tag."""
         self._restarted: set[int] = set()
+        """Tags of what was started over."""
         self._doubt = Doubt()
         self._decode: Final = dialect.notice.decode
         bind = dialect.assets.bind
@@ -305,6 +308,8 @@ class FloorSession:
             if self._login is not None and self._login[0] == tag:
                 return self._login_answered(self._login[1], head)
             return [self._dialect.ignored(frame)]
+        if tag in self._restarts:
+            return self._start_again(*self._restarts.pop(tag))
         if head.error_code != 0:
             return self._refused(request, tag, head)
         value = request.value(frame, self._dialect)
@@ -346,17 +351,29 @@ class FloorSession:
             self._books.pop(self._pair(request), None)
         else:
             self._feeds.pop(self._pair(request), None)
+        for stop_tag, (again, _) in list(self._restarts.items()):
+            if again.channel == request.channel:
+                del self._restarts[stop_tag]
 
     def _restart(self, request: WatchOrders | WatchTicker, tag: int) -> list[Event]:
-        """The venue says that we are watching already: stop, and start over, once."""
+        """The venue says that we are watching already: stop, then start over, once.
+
+        The start waits for the answer to the stop. What is still on its way from the old
+        subscription is older than what happens between stop and start, of which nobody tells;
+        replayed over the new snapshot it would undo that.
+        """
         self._restarted.add(tag)
+        self._stop(request)
         stop = attrs.evolve(request, watch=False)
         stop_tag = self._own_tag()
         self._waiting[stop_tag] = stop
+        self._restarts[stop_tag] = request, tag
+        return [Transmit(self._dialect.encode(stop_tag, stop))]
+
+    def _start_again(self, request: WatchOrders | WatchTicker, tag: int) -> list[Event]:
         self._waiting[tag] = request
         self._watching(request)
-        encoded = self._dialect.encode
-        return [Transmit(encoded(stop_tag, stop)), Transmit(encoded(tag, request))]
+        return [Transmit(self._dialect.encode(tag, request))]
 
     def _ticker_started(
         self, request: WatchTicker, ticker: replies.TickerSnapshot
