@@ -999,11 +999,18 @@ async def test_the_blocks_exception_comes_out_as_it_is(connect, script, autojump
 async def test_a_cancellation_while_leaving_does_not_hide_the_blocks_exception(
     connect, autojump_clock
 ):
-    """The error says more."""
-    with trio.move_on_after(1):
-        with pytest.raises(KeyError):
+    """The error says more; the same object comes out."""
+    # X1
+    error = KeyError("mine")
+    caught = None
+    with trio.move_on_after(1) as scope:
+        try:
             async with connect(dead):
-                raise KeyError("mine")
+                raise error
+        except KeyError as exc:
+            caught = exc
+    assert error is caught
+    assert not scope.cancelled_caught
     assert 1 == trio.current_time()
 
 

@@ -13,7 +13,7 @@ from .._sansio.frames import FrameReader
 from .._sansio.upgrade import Address, Upgrade, parse_url
 from .._vocabulary.errors import ConnectFailed
 from .framed import FramedTransport
-from .streams import READ_SIZE, explain, open_socket_stream
+from .streams import READ_SIZE, close_now, explain, open_socket_stream
 from .transport import Target, Transport
 from .websocket import Dial
 
@@ -73,7 +73,7 @@ async def open_transport(
         try:
             await _upgrade(stream, upgrade, address)
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            await close_now(stream)
             raise
         reader = FrameReader(target.max_message_bytes, binary=binary)
         return FramedTransport(stream, reader, upgrade.trailing)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Final
 
 import trio
@@ -31,7 +30,7 @@ from .._sansio.frames import (
     encode_pong,
 )
 from .._vocabulary.errors import RemoteProtocolError
-from .streams import READ_SIZE
+from .streams import READ_SIZE, close_now
 from .transport import Disconnected, TransportStatistics
 
 FAREWELL: Final = 1.0
@@ -299,5 +298,4 @@ class FramedTransport:
     async def drop(self) -> None:
         """Close the stream at once, whatever state it is in."""
         self._left = True
-        with suppress(trio.BrokenResourceError):  # closing a stream closes it, complain or not
-            await trio.aclose_forcefully(self._stream)
+        await close_now(self._stream)

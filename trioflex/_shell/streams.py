@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -69,12 +70,23 @@ async def wrap_tls(
         )
         await secured.do_handshake()
     except trio.BrokenResourceError as exc:
-        await trio.aclose_forcefully(stream)
+        await close_now(stream)
         raise tls_failure(exc, address) from (exc.__cause__ or exc)
     except BaseException:
-        await trio.aclose_forcefully(stream)
+        await close_now(stream)
         raise
     return secured
+
+
+async def close_now(stream: trio.abc.AsyncResource) -> None:
+    """Close a stream without waiting and without raising, cancelled or not.
+
+    :func:`trio.aclose_forcefully` raises ``Cancelled`` where the task is cancelled, too; it would
+    take the place of the exception that is on its way out.
+    """
+    with trio.CancelScope(shield=True) as scope, suppress(trio.BrokenResourceError):
+        scope.cancel()
+        await stream.aclose()
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -69,13 +69,13 @@ async def _connect(target: Target, dial: Dial | None) -> AsyncGenerator[Transpor
                 await engine.wait_open()
                 try:
                     yield engine
-                finally:
-                    await engine.leave(target.close_timeout)
+                except BaseException as exc:
+                    # Remembered before leaving: a cancellation that comes then says less.
+                    raised = exc
+                await engine.leave(target.close_timeout)
             except BaseException as exc:
-                raised = exc
-                raise
-            finally:
-                nursery.cancel_scope.cancel()
+                raised = raised or exc
+            nursery.cancel_scope.cancel()
     except BaseException:
         if raised is None:
             raise
@@ -122,6 +122,8 @@ class _Engine:
 
     async def run(self, target: Target, dial: Dial | None, scope: trio.CancelScope) -> None:
         """Connect, take messages out until the end, close the stream."""
+        from .streams import close_now
+
         try:
             await self._run(target, dial)
         except trio.Cancelled:
@@ -138,8 +140,7 @@ class _Engine:
                 self._end(lambda: Disconnected("the connection ended without a Close frame"))
             self._settled.set()
             if self._stream is not None:
-                with suppress(trio.BrokenResourceError):
-                    await trio.aclose_forcefully(self._stream)
+                await close_now(self._stream)
 
     async def _run(self, target: Target, dial: Dial | None) -> None:
         from trio_websocket import wrap_client_stream
