@@ -32,7 +32,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint format types typecomplete docs examples bench bench-quick check clean
+.PHONY: help demo test lint format types typecomplete docs picture bench bench-quick check clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s  %s\n", $$1, $$2 }'
@@ -61,6 +61,9 @@ typecomplete: $(VENV)/.stamp-dev  ## Are the types of the public names complete?
 docs: $(VENV)/.stamp-dev  ## Build the documentation; a warning is an error
 	$(BIN)/python -m sphinx -q -n -W --keep-going -b html docs build/docs
 	@echo "build/docs/index.html"
+
+picture: $(VENV)/.stamp-cli  ## Draw the picture on the front page anew
+	$(BIN)/python docs/picture.py
 
 bench: $(VENV)/.stamp-bench  ## Measure the receive path beside four other clients
 	$(BIN)/python -m benchmarks
@@ -96,7 +99,10 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-test pyproject.toml
 	@$(PIP) -e '.[cli,test,lint,docs]'
 	@touch $@
 
-$(VENV)/.stamp-bench: $(VENV)/.stamp-venv pyproject.toml
+$(VENV)/.stamp-picture: $(VENV)/.stamp-cli  ## Draw the picture on the front page anew
+	$(BIN)/python docs/picture.py
+
+bench: $(VENV)/.stamp-venv pyproject.toml
 	@echo "Installing the clients to compare with ..."
 	@$(PIP) -e '.[bench]'
 	@touch $@

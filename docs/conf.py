@@ -55,7 +55,10 @@ nitpick_ignore_regex = [
     # A base class that only parts the verbs of a simulated exchange over two files.
     (r"py:class", r"trioflex\.simulator\.script\.Script"),
     # How a model is joined to its hosting and its engine, for those who write one.
-    (r"py:class", r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk)\.\w+"),
+    (
+        r"py:class",
+        r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk)\.\w+",
+    ),
     # Said in passing; each is one word further on.
     (r"py:(attr|data)", r"(Level\.price|EPOCH|record)"),
     # Whatever can ask or follow a venue; a Client can.

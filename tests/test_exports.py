@@ -168,7 +168,7 @@ def test_importing_is_cheap():
     assert "[]" == result.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["trioflex", "trioflex.simulator"])
+@pytest.mark.parametrize("module", ["trioflex", "trioflex.simulator", "trioflex.testing"])
 def test_every_public_name_is_in_the_reference(module):
     """What is public has its place in the manual; other modules are listed there as a whole."""
     pages = "".join(

@@ -39,6 +39,9 @@ MOST_OPEN = 4
 """Orders of ours that rest in the book before the oldest is cancelled: what 24 lines show."""
 
 SIZE = Decimal("0.05")
+BEHIND = Decimal(1)
+"""How far behind the best price most orders stand: near enough to be reached now and then."""
+
 REACH = Decimal(25)
 """How far behind the best price the order stands that is in flight when the line is cut: it must
 still be there when the line is back."""
@@ -94,7 +97,7 @@ class Demo:
     # -- trading -------------------------------------------------------------------------------
 
     async def _trade(self, client: trioflex.Client) -> None:
-        """Buy and sell a little: most orders join the best price, some cross the spread."""
+        """Buy and sell a little: most orders stand behind the best price, some cross the spread."""
         book = self._follower.book
         cut_at: float | None = self._began + CUT_AT * self._seconds
         async with trio.open_nursery() as nursery:
@@ -113,7 +116,10 @@ class Demo:
                     continue
                 buys = turn % 2 == 0
                 crosses = turn % 3 == 2 and not self._rests(ask.price if buys else bid.price)
-                price = ask.price if buys is crosses else bid.price
+                if crosses:
+                    price = ask.price if buys else bid.price
+                else:
+                    price = bid.price - BEHIND if buys else ask.price + BEHIND
                 order = self._order(SIZE if buys else -SIZE, price)
                 nursery.start_soon(self._place, client, order)
                 await self._cancel_the_oldest(client)

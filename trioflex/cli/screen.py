@@ -107,11 +107,10 @@ class Screen:
 
     def _note_channel(self, report: Report, channel: str, why: str) -> None:
         word, _ = describe(report)
-        if self._log:
-            at, last, sentence = self._log[-1]
-            if last == word and sentence.endswith(why) and report.at - at < TOGETHER:
+        for index, (at, known, sentence) in enumerate(self._log):
+            if known == word and sentence.endswith(why) and report.at - at < TOGETHER:
                 channels = sentence.removesuffix(f": {why}")
-                self._log[-1] = (at, word, f"{channels}, {channel}: {why}")
+                self._log[index] = (at, word, f"{channels}, {channel}: {why}")
                 return
         self._log.append((report.at, word, f"{channel}: {why}"))
 
