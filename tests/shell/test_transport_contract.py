@@ -292,6 +292,57 @@ async def test_dialling_is_under_the_deadline_and_its_errors_are_ours(via, autoj
     assert not caught.value.final
 
 
+async def test_a_mistake_or_an_interrupt_while_dialling_comes_out_as_it_is(via, autojump_clock):
+    """Only what the network does is a ConnectFailed."""
+    for error in (TypeError("a bug"), KeyboardInterrupt()):
+
+        async def dial(target, error=error):
+            raise error
+
+        caught = None
+        try:
+            async with via(dial=dial)(Target(url="ws://venue.example/")):
+                pytest.fail("it opened")
+        except (TypeError, KeyboardInterrupt) as exc:
+            caught = exc
+        assert error is caught
+
+
+async def test_a_refusal_by_a_peer_that_does_not_read_is_still_heard(via, autojump_clock):
+    """The request cannot be written, what the peer said can be read; or there is nothing."""
+    # C3, row 3
+
+    class Deaf(trio.abc.Stream):
+        def __init__(self, answer):
+            self.answer = answer
+
+        async def send_all(self, data):
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError("the peer does not read")
+
+        async def wait_send_all_might_not_block(self):
+            await trio.lowlevel.checkpoint()
+
+        async def receive_some(self, max_bytes=None):
+            await trio.lowlevel.checkpoint()
+            data, self.answer = self.answer, b""
+            return data
+
+        async def aclose(self):
+            await trio.lowlevel.checkpoint()
+
+    for answer, status in ((b"HTTP/1.1 503 Busy\r\n\r\nlater", 503), (b"", None)):
+
+        async def dial(target, answer=answer):
+            await trio.lowlevel.checkpoint()
+            return Deaf(answer)
+
+        with pytest.raises(ConnectFailed) as caught:
+            async with via(dial=dial)(Target(url="ws://venue.example/")):
+                pytest.fail("it opened")
+        assert status == caught.value.status
+
+
 async def test_a_bad_url_is_refused_before_anybody_is_called(via, autojump_clock):
     """Final, and nothing dialled."""
     called = False
@@ -487,6 +538,8 @@ async def test_broken_rules_end_the_connection_and_leaving_is_prompt(connect, au
         _, error = await until_end(transport)
         assert isinstance(error, RemoteProtocolError)
         assert 1002 == error.close_code
+        with pytest.raises(Disconnected, match="the peer broke the WebSocket protocol"):
+            await transport.send(["too late"])
     assert trio.current_time() <= 1
 
 

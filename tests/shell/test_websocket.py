@@ -103,6 +103,31 @@ async def test_no_byte_follows_half_a_frame(via, breaks, autojump_clock):
         assert allowed == len(arrived)
 
 
+async def test_a_late_pong_to_a_forgotten_ping_is_none_of_ours(autojump_clock):
+    """Sixteen pings are remembered, and one Pong answers all that came before it."""
+    # row 22
+
+    async def serve(stream):
+        peer = ScriptedPeer(stream)
+        await peer.accept()
+        payloads = [(await peer.receive_frame()).payload for _ in range(20)]
+        assert 20 == len(set(payloads))
+        for payload in (payloads[3], payloads[10], payloads[9], payloads[19], payloads[19]):
+            await trio.sleep(1)
+            await peer.send(encode_raw_frame(0xA, payload))
+
+    async with memory_connector(serve)(MEMORY) as transport:
+        for _ in range(20):
+            transport.ping()
+            await transport.send([])
+        counted = []
+        for _ in range(5):
+            assert [] == await transport.receive()
+            figures = transport.statistics()
+            counted.append((figures.pongs, figures.ping_time))
+    assert [(0, None), (1, 2), (1, 2), (2, 4), (2, 4)] == counted
+
+
 # Cancelled at every step
 
 
