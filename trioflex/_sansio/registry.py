@@ -26,6 +26,10 @@ Rules of the file:
   updates carry absolute values.
 * Pushes that arrive before the subscription's frame has left are dropped: the snapshot, taken
   later, contains them.
+* A start waits until the stop before it was answered. What was on its way when the channel was
+  stopped is older than what happened between stop and start, of which nobody tells; held and
+  released behind the snapshot it would undo that (an order would come back from the dead). Until
+  the answer it is dropped with the rest.
 * Items of one read are gathered per entry and handed over at once by :meth:`Registry.flush`.
 """
 
@@ -95,6 +99,8 @@ class Registry:
         """Pushes that nobody wanted."""
         self.connection: int = 0
         self._ready = False
+        # Channels whose stop was asked for and not answered yet.
+        self._stopping: dict[Channel[Any], Ask] = {}
 
     # -- receivers come and go -----------------------------------------------------------------
 
@@ -141,7 +147,7 @@ class Registry:
             return []
         if state is State.WANTED:
             return [Withdraw(entry)]
-        return [Ask(entry, entry.generation, on=False)]
+        return [self.stop(entry, entry.generation)]
 
     # -- the connection comes and goes ---------------------------------------------------------
 
@@ -158,6 +164,7 @@ class Registry:
         """The connection is gone: everything live is interrupted."""
         self.flush()
         self._ready = False
+        self._stopping.clear()
         for entry in self.entries.values():
             self._interrupt(entry, GapReason.DISCONNECTED, now)
             entry.move(Cause.LOST)
@@ -170,10 +177,10 @@ class Registry:
             return []
         self._flush_entry(entry)
         self._interrupt(entry, reason, now)
-        stop = Ask(entry, entry.generation, on=False)
+        stop = self.stop(entry, entry.generation)
         entry.move(Cause.HOLE)
         entry.generation += 1
-        return [stop, Ask(entry, entry.generation, on=True)]
+        return [stop, *self._start(entry)]
 
     # -- the wire answers ----------------------------------------------------------------------
 
@@ -227,7 +234,25 @@ class Registry:
                 channel=entry.channel,
             ),
         )
-        return [Ask(entry, generation, on=False)]
+        return [self.stop(entry, generation)]
+
+    def stop(self, entry: Entry, generation: int) -> Ask:
+        """Make the wish that the venue serves a channel no longer."""
+        ask = Ask(entry, generation, on=False)
+        if entry.channel.confirm is Confirm.REPLY:
+            self._stopping[entry.channel] = ask
+        return ask
+
+    def stopped(self, ask: Ask) -> list[Effect]:
+        """The venue answered a stop, whatever it said, or no answer will come."""
+        channel = ask.entry.channel
+        if self._stopping.get(channel) is not ask:
+            return []
+        del self._stopping[channel]
+        entry = self.entries.get(channel)
+        if entry is None or entry.state is not State.WANTED:
+            return []
+        return self._start(entry)
 
     def push(self, channel: Channel[Any], value: Any, now: float) -> list[Effect]:
         """Take an item; the shell calls it only where the channel is not plainly live."""
@@ -267,6 +292,11 @@ class Registry:
         entry.move(Cause.READY)
         entry.generation += 1
         entry.held.clear()
+        return self._start(entry)
+
+    def _start(self, entry: Entry) -> list[Effect]:
+        if entry.channel in self._stopping:
+            return []
         return [Ask(entry, entry.generation, on=True)]
 
     def _interrupt(self, entry: Entry, reason: GapReason, now: float) -> None:

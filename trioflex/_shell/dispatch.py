@@ -229,6 +229,8 @@ class Dispatcher:
         elif owner.on:
             confirmed = core.registry.confirmed(owner.entry, owner.generation, value, now)
             self._sender.apply(confirmed)
+        else:
+            self._sender.apply(core.registry.stopped(owner))
 
     def _refused(self, owner: Owner, refusal: Refusal) -> None:
         core = self._core
@@ -238,7 +240,8 @@ class Dispatcher:
                 core.ledger.over(owner)
         elif isinstance(owner, Ask) and not owner.on:
             logger.info("%r was not unsubscribed: %s", owner.entry.channel, message)
+            self._sender.apply(core.registry.stopped(owner))
         else:
             core.registry.refused(owner.entry, owner.generation, code, message)
             if isinstance(owner, Bootstrap):
-                self._sender.apply([Ask(owner.entry, owner.generation, on=False)])
+                self._sender.apply([core.registry.stop(owner.entry, owner.generation)])

@@ -167,6 +167,8 @@ class Sender:
                             self._replaying += 1
                 elif effect.on:
                     self._watched(effect)
+                else:
+                    self.apply(self._core.registry.stopped(effect))
 
     async def replay(self, effects: Sequence[Effect]) -> None:
         """Send what a fresh session has to subscribe, then open the lane of requests."""
@@ -262,8 +264,11 @@ class Sender:
         if isinstance(owner, Ticket):
             owner._not_sent(str(exc), exc)
             return
+        if isinstance(owner, Ask) and not owner.on:
+            self.apply(self._core.registry.stopped(owner))
+            return
         self._core.registry.refused(owner.entry, owner.generation, "local", str(exc))
-        if isinstance(owner, Ask) and owner.on:
+        if isinstance(owner, Ask):
             self._replay_left()
 
     # -- time ----------------------------------------------------------------------------------
@@ -295,8 +300,11 @@ class Sender:
                 if self.correlator.peek(key) is not owner:
                     continue
                 self.correlator.abandon(key, now)
-            entry, generation = owner.entry, owner.generation
-            self.apply(self._core.registry.timed_out(entry, generation, limits.subscribe))
+            registry, entry = self._core.registry, owner.entry
+            if isinstance(owner, Ask) and not owner.on:
+                self.apply(registry.stopped(owner))
+            else:
+                self.apply(registry.timed_out(entry, owner.generation, limits.subscribe))
 
     # -- inside --------------------------------------------------------------------------------
 
