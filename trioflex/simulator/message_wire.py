@@ -24,7 +24,7 @@ class MessageWire:
 
     def __init__(self, transport: MessageTransport, max_queued_bytes: int, tally: Tally) -> None:
         self.line: Line | None = None
-        self.gone = False
+        self.gone: bool = False
         self._transport = transport
         self._max_queued_bytes = max_queued_bytes
         self._tally = tally
@@ -32,6 +32,7 @@ class MessageWire:
         self._unread: deque[Outgoing] = deque()
         self._unread_bytes = 0
         self._closing = False
+        self._catching_up = False
         self._progress = trio.Event()
         transport.wire = self
 
@@ -73,8 +74,15 @@ class MessageWire:
             dark, self._dark = self._dark, []
             for item in dark:
                 self._transport.arrive(item)
-        while self._unread and line.reading and not self.gone:
-            self._take(self._unread.popleft())
+        if not self._catching_up:
+            # A request that waited may use a fault up, which leads here again: the next request
+            # must not overtake it.
+            self._catching_up = True
+            try:
+                while self._unread and line.reading and not self.gone:
+                    self._take(self._unread.popleft())
+            finally:
+                self._catching_up = False
         if not self._unread:
             self._unread_bytes = 0
         self._wake()
