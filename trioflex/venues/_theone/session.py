@@ -129,9 +129,9 @@ class TheOneSession:
         try:
             if message.get("error"):
                 return self._error(message)
-            if "op" in message:
+            if _name(message, "op") is not None:
                 return self._reply(message)
-            if "ch" in message:
+            if _name(message, "ch") is not None:
                 return self._push(message)
         except msgspec.ValidationError as exc:
             raise malformed(NAME, frame, exc, redact) from exc
