@@ -148,6 +148,10 @@ class Transmit(msgspec.Struct, frozen=True, gc=False):
 
     frame: str
 
+    def __repr__(self) -> str:
+        # A login is such a frame, and representations end up in logs and test reports.
+        return f"Transmit(<{len(self.frame)} characters>)"
+
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
     """Requests may be sent now; ``account`` names who is logged in, ``None`` if nobody is."""
