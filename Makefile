@@ -99,10 +99,7 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-test pyproject.toml
 	@$(PIP) -e '.[cli,test,lint,docs]'
 	@touch $@
 
-$(VENV)/.stamp-picture: $(VENV)/.stamp-cli  ## Draw the picture on the front page anew
-	$(BIN)/python docs/picture.py
-
-bench: $(VENV)/.stamp-venv pyproject.toml
+$(VENV)/.stamp-bench: $(VENV)/.stamp-venv pyproject.toml
 	@echo "Installing the clients to compare with ..."
 	@$(PIP) -e '.[bench]'
 	@touch $@
