@@ -99,7 +99,7 @@ class Transport(Protocol):
         """
 
     async def send(self, messages: Sequence[str]) -> None:
-        """Write what is owed (newest pong, ping, Close) and then the messages, in one go.
+        """Write what is owed (newest pongs, ping, Close) and then the messages, in one go.
 
         Only one task may be in here. With no messages it only writes what is owed.
 
