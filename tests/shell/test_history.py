@@ -268,7 +268,8 @@ class Play:
                 case TicketState.WITHDRAWN | TicketState.NOT_SENT:
                     assert name not in arrived
                 case TicketState.ANSWERED:
-                    assert self.model.orders[name] == (outcome or ticket._value)
+                    assert self.model.orders[name] == ticket._value
+                    assert outcome in (ticket._value, OutcomeUnknown, None), "in time, late, unread"
                 case TicketState.UNKNOWN:
                     assert outcome in (OutcomeUnknown, None)
 
