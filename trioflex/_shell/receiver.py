@@ -28,8 +28,9 @@ DEFAULT_BUFFER = 4096
 """Several full reads: one read of 64 KiB brings about 250 ordinary messages."""
 
 HAND = 256
-"""Items handed out between two checkpoints of ``async for``, about one read's worth: a consumer
-that has fallen behind must still let the others run."""
+"""Items, at least, that ``async for`` hands out between two checkpoints; more only where more were
+there at the last one. Between two checkpoints of a consumer comes a read or two, which may bring
+more than this: were hands smaller than reads, the fastest consumer would fall behind."""
 
 
 @attrs.frozen(kw_only=True)
@@ -146,8 +147,9 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
                 await self._lot.park()
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
-        self._hand = HAND
-        return items.popleft()  # type: ignore[no-any-return]
+        item = items.popleft()
+        self._hand = max(HAND, len(items))
+        return item  # type: ignore[no-any-return]
 
     def values(self) -> ValueIterator[T]:
         """Iterate over the items alone, for consumers to whom a gap changes nothing.
