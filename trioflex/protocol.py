@@ -21,6 +21,7 @@ The rules of the contract, each a test in the conformance kit:
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -384,6 +385,11 @@ class Venue:
     """Seconds for goodbye and closing handshake together."""
     reconnect: Reconnect = attrs.field(factory=Reconnect)
     keepalive: Keepalive = attrs.field(factory=Keepalive)
+    refresh: Request[Any] | None = None
+    """A cheap request that changes nothing, sent where nothing was for ``refresh_after`` seconds,
+    for venues that may not take Pings for activity; ``None``: none is."""
+    refresh_after: float = math.inf
+    """Seconds without a message of ours."""
     rates: Mapping[str, Rate] = attrs.field(factory=dict)
     """Bucket name to its limit; a bucket that is not named is unlimited."""
     max_channels: int | None = None

@@ -18,6 +18,7 @@ cause, settles everything that hangs on the connection, synchronously, and cance
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
@@ -35,6 +36,7 @@ from .core import Core
 from .dispatch import Dispatcher
 from .observer import Counters
 from .sending import Sender
+from .ticket import Ticket
 from .transport import Disconnected, Transport
 
 logger = logging.getLogger("trioflex")
@@ -70,7 +72,7 @@ class Connection:
         self._work = False
         self._idle = trio.lowlevel.ParkingLot()
         self._nap: trio.CancelScope | None = None
-        self._last_in = trio.current_time()
+        self._last_in = self._last_out = trio.current_time()
         self._ping_sent_at: float | None = None
         self._pong_awaited = False
         self._pongs = 0
@@ -86,7 +88,7 @@ class Connection:
         """
         self._transport = transport
         transport.notify = self._wake
-        self._last_in = trio.current_time()
+        self._last_in = self._last_out = trio.current_time()
         try:
             async with trio.open_nursery(strict_exception_groups=True) as nursery:
                 self._nursery = nursery.cancel_scope
@@ -186,6 +188,8 @@ class Connection:
                 with trio.CancelScope(deadline=until):
                     await self._idle.park()
                 continue
+            if frames:
+                self._last_out = trio.current_time()
             if self._farewell is not None and not self._close_sent and self.sender.empty:
                 if frames:
                     self._work = True  # the goodbye first, the Close behind it
@@ -230,7 +234,7 @@ class Connection:
                 self._wake()
                 core.observers.tell(lambda observer: observer.ping_sent(self.number))
                 continue
-            until = min(verdict.until, sender.next_deadline())
+            until = min(verdict.until, sender.next_deadline(), self._refresh(now))
             with trio.CancelScope(deadline=until) as self._nap:
                 await trio.sleep_forever()
             self._nap = None
@@ -256,6 +260,18 @@ class Connection:
         if self._farewell is None:
             self.ready = True
             self.core.on_ready()
+
+    def _refresh(self, now: float) -> float:
+        """Ask something if nothing has been for too long; return when to look again."""
+        venue = self.core.venue
+        if venue.refresh is None:
+            return math.inf
+        if now >= self._last_out + venue.refresh_after:
+            self._last_out = now
+            if self.ready and not self.sender.full:
+                # Nobody waits for the answer; where none comes the venue's reply timeout acts.
+                self.sender.submit(Ticket(venue.refresh, self.sender.withdraw), math.inf)
+        return self._last_out + venue.refresh_after
 
     # -- what the session says about the connection --------------------------------------------
 
