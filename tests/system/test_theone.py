@@ -556,6 +556,40 @@ async def test_a_quiet_venue_is_alive(exchange, autojump_clock):  # W7
         assert 1 == client.statistics().connections
 
 
+async def test_an_idle_connection_can_be_refreshed(exchange, autojump_clock):
+    """Four minutes after the last message of ours; Pings are none."""
+    async with opened(exchange, theone.venue(idle_refresh=True)) as client:
+        await trio.sleep(239)
+        assert 0 == exchange.count("balances")
+        await client.request(theone.Estimate("1", "ETH", "USDT"))
+        await trio.sleep(239)
+        assert 0 == exchange.count("balances")
+        await trio.sleep(3600)
+        assert 15 == exchange.count("balances")
+        assert 1 == client.statistics().connections
+
+
+async def test_an_idle_refresh_is_not_made_while_there_is_no_connection(exchange, autojump_clock):
+    """Nor is it made up for afterwards."""
+    async with opened(exchange, theone.venue(idle_refresh=True)) as client:
+        await trio.sleep(200)
+        await client.disconnect()
+        await trio.sleep(1000)
+        await client.reconnect()
+        await trio.sleep(239)
+        assert 0 == exchange.count("balances")
+        await trio.sleep(2)
+        assert 1 == exchange.count("balances")
+
+
+async def test_an_idle_refresh_that_is_not_answered_costs_the_connection(exchange, autojump_clock):
+    """It is a proof of life."""
+    exchange.silence("balances", times=1)
+    async with opened(exchange, theone.venue(idle_refresh=True)) as client:
+        await trio.sleep(240 + 10 + 30 + 2)
+        assert (2, True) == (client.statistics().connections, client.ready)
+
+
 async def test_disconnecting_and_reconnecting_on_demand(exchange, autojump_clock):
     """Channels that were wanted meanwhile are subscribed afterwards; requests are not queued."""
     async with opened(exchange) as client, trio.open_nursery() as nursery:

@@ -73,6 +73,9 @@ from ._theone.session import (
 
 _LIVE = stream_url(BASE_URL)
 
+IDLE_REFRESH = 240.0
+"""Seconds: a minute less than the venue's documents allow a connection to be idle."""
+
 FIVE_TRIES = Reconnect(base=1.0, cap=32.0, max_attempts=5, give_up_after=None)
 """Five attempts within 1, 2, 4, 8 and 16 s, then :class:`trioflex.ConnectionLost`, as the venue's
 own clients do it. A connection that stayed ready for 30 s starts the count anew."""
@@ -88,6 +91,7 @@ def venue(
     documented_names: bool = False,
     client_order_ids: bool = True,
     pipelined: bool = False,
+    idle_refresh: bool = False,
     clock_offset_ms: int = 0,
     reconnect: Reconnect = FIVE_TRIES,
     max_channels: int | None = 100,
@@ -109,6 +113,8 @@ def venue(
             of asking, and a late one is discarded in its turn instead of the connection being
             replaced; if the venue skips or swaps one, errors go to the wrong request. At your own
             risk.
+        idle_refresh: ask for the balances where nothing was asked for four minutes. The venue drops
+            connections that are idle for five, and does not say whether Pings count.
         clock_offset_ms: milliseconds that the venue's clock is ahead of ours; it accepts 30 s
             either way. :func:`clock_offset_ms` computes it.
         reconnect: when and how often to connect again; :data:`FIVE_TRIES` or :data:`ENDLESS`, or
@@ -146,6 +152,8 @@ def venue(
         reconnect=reconnect,
         # The READMEs of the clients: "heartbeat interval 30 s".
         keepalive=Keepalive(ping_after=30.0, pong_within=10.0),
+        refresh=GetBalances() if idle_refresh else None,
+        refresh_after=IDLE_REFRESH,
         rates={} if messages_per_second is None else {MESSAGES: Rate(messages_per_second)},
         max_channels=max_channels,
         warn_channels=50,
