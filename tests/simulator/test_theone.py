@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from trioflex.simulator import Limit, SimulatedExchange, TheOneAccount, TheOneModel
+from trioflex.simulator import (
+    Limit,
+    SimulatedExchange,
+    TheOneAccount,
+    TheOneModel,
+    system_clock,
+)
 from trioflex.simulator.theone_desk import SOURCES
 
 VECTORS = json.loads(
@@ -511,6 +517,12 @@ def test_two_runs_are_alike():  # T5
 
     assert run(3) == run(3)
     assert run(3)[1] != run(4)[1]
+
+
+def test_the_clock_is_the_real_one_unless_another_is_given():
+    """For simulations that programs connect to."""
+    before = system_clock()
+    assert before <= TheOneModel().clock() <= system_clock()
 
 
 def test_turns_come_when_something_is_due(client, clock):

@@ -784,6 +784,23 @@ async def test_an_order_that_nobody_knows_cannot_be_followed(exchange, autojump_
             await theone.follow_swap(client, "nope")
 
 
+async def test_following_ends_with_the_client(exchange, autojump_clock):
+    """With an error that says so; the swap goes on."""
+    caught = []
+
+    async def follow(client, order_id):
+        with pytest.raises(LocalProtocolError, match="closed before the swap") as error:
+            await theone.follow_swap(client, order_id)
+        caught.append(error.value)
+
+    async with trio.open_nursery() as nursery:
+        async with opened(exchange) as client:
+            swap = await client.request(SWAP)
+            nursery.start_soon(follow, client, swap.order_id)
+            await trio.sleep(0.2)
+    assert 1 == len(caught)
+
+
 async def test_a_question_without_an_answer_is_asked_again(exchange, autojump_clock):
     """Asking changes nothing."""
     async with exchange.trading(), opened(exchange, theone.venue(catch_up=False)) as client:
