@@ -28,6 +28,7 @@ from .._vocabulary.errors import (
 from ..protocol import Loss, Retry
 from .connection import Connection
 from .core import Core
+from .ticket import TicketState
 from .transport import Connector, Disconnected, Target
 
 logger = logging.getLogger("trioflex")
@@ -271,14 +272,14 @@ class Supervisor:
         self._cancel()
 
     def warn_unsettled(self) -> None:
-        """Name the requests whose outcome nobody has learned, in one warning."""
-        unsettled = self.core.ledger.unsettled()
-        if unsettled:
+        """Name the requests whose outcome is unknown at the end, in one warning."""
+        unknown = [t for t in self.core.ledger.unsettled() if t.state is TicketState.UNKNOWN]
+        if unknown:
             logger.warning(
-                "%s: closed with %d requests whose outcome nobody has learned: %s",
+                "%s: closed with %d requests whose outcome nobody knows: %s",
                 self.core.venue.name,
-                len(unsettled),
-                ", ".join(repr(ticket) for ticket in unsettled[:10]),
+                len(unknown),
+                ", ".join(repr(ticket) for ticket in unknown[:10]),
             )
 
     def _end_receivers(self, broken: TrioflexError | None) -> None:

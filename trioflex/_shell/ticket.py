@@ -214,7 +214,7 @@ class Ticket(Generic[R]):
         self._move(TicketEvent.GIVEN_UP)
 
     def _not_sent(self, why: str, cause: BaseException | None = None) -> None:
-        self._why = why
+        self._why = why.rstrip(".")
         self._cause = cause
         self._move(TicketEvent.NO_WAY)
 
@@ -223,7 +223,7 @@ class Ticket(Generic[R]):
         if self._evidence is not None:
             self._answer(self._evidence[0])
             return
-        self._why = why
+        self._why = why.rstrip(".")
         self._cause = cause
         self._move(TicketEvent.SILENCE)
 
