@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import attrs
 from msgspec import UNSET
@@ -56,11 +56,10 @@ from .channels import Balances, OrderBook, OwnOrders, Ticker, TradeVolume
 from .credentials import Credentials
 from .dialect import Dialect
 from .doubt import Doubt
+from .feed import Feed
+from .gathering import WORD, Gatherer, Pair
 from .requests import FloorRequest, GetBalances
 from .watches import NoSuchChannel, WatchOrders, WatchTicker
-
-Pair: TypeAlias = tuple[int, int]
-"""Numbers of base and counter."""
 
 OWN_TAGS = 2**31
 """First tag of the session's own requests."""
@@ -77,16 +76,6 @@ BALANCES = Balances()
 TRADE_VOLUME = TradeVolume()
 
 
-@attrs.define(eq=False)
-class _Feed:
-    """One watched ticker."""
-
-    channel: Channel[Any]
-    ticker: replies.TickerSnapshot | None = None
-    """``None`` until the snapshot is here."""
-    early: list[notices.TickerChanged] = attrs.field(factory=list)
-
-
 class FloorSession:
     """One connection's state; see :class:`trioflex.protocol.Session`."""
 
@@ -101,7 +90,7 @@ class FloorSession:
         self._next_tag = OWN_TAGS
         self._waiting: dict[int, FloorRequest[Any]] = {}
         self._books: dict[Pair, Channel[Any]] = {}
-        self._feeds: dict[Pair, _Feed] = {}
+        self._feeds: dict[Pair, Feed] = {}
         self._restarts: dict[int, tuple[WatchOrders | WatchTicker, int]] = {}
         """By the tag of a stop: what to start once it is answered, and with which tag."""
         self._restarted: set[int] = set()
@@ -120,6 +109,9 @@ class FloorSession:
             notices.Welcome: self._welcome,
         }
         self._handlers: Final = handlers
+        self._gatherer: Final = Gatherer(
+            dialect, self._books, self._feeds, self.receive, self._handle
+        )
 
     # -- the contract --------------------------------------------------------------------------
 
@@ -129,18 +121,21 @@ class FloorSession:
 
     def receive(self, frame: bytes) -> list[Event]:
         """Take one frame and say what it means."""
-        # The hot path: one look for the word, one decoding, one call. A reply that happens to
-        # hold the word takes the slow way, and gets there.
-        if b'"notice"' in frame:
+        # A reply that happens to hold the word takes the slow way, and gets there.
+        if frame.find(WORD) >= 0:
             try:
                 notice = self._decode(frame)
             except MALFORMED:
                 return self._doubtful(frame)
-            return self._handlers[type(notice)](notice)
+            return self._handle(notice)
         head = self._dialect.reply_head(frame)
         if head.error_code is UNSET:
             return self._doubtful(frame)
         return self._reply(frame, head)
+
+    def receive_batch(self, frames: Iterator[bytes], out: list[Event]) -> None:
+        """Take the frames of one read; append what they mean, items gathered by channel."""
+        self._gatherer.gather(frames, out)
 
     def send(self, request: Request[Any], key: int) -> str:
         """Return the frame of a request, with the key for its tag."""
@@ -252,6 +247,9 @@ class FloorSession:
 
     # -- notices -------------------------------------------------------------------------------
 
+    def _handle(self, notice: Any) -> list[Event]:
+        return self._handlers[type(notice)](notice)
+
     def _order(
         self, notice: notices.OrderOpened | notices.OrderModified | notices.OrderClosed
     ) -> list[Event]:
@@ -292,7 +290,7 @@ class FloorSession:
         name = dialect.notice_head(frame).notice
         if name in dialect.notice_names:
             notice = dialect.notice(frame)  # it raises, with the reason
-            return self._handlers[type(notice)](notice)
+            return self._handle(notice)
         if name is UNSET:
             head = dialect.reply_head(frame)
             if head.error_code is not UNSET:
@@ -344,7 +342,7 @@ class FloorSession:
         elif isinstance(request, WatchOrders):
             self._books[self._pair(request)] = request.channel
         else:
-            self._feeds[self._pair(request)] = _Feed(request.channel)
+            self._feeds[self._pair(request)] = Feed(request.channel)
 
     def _stop(self, request: WatchOrders | WatchTicker) -> None:
         if isinstance(request, WatchOrders):
