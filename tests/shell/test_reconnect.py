@@ -26,7 +26,7 @@ from trioflex import (
     Timeouts,
     open_client,
 )
-from trioflex.protocol import Retry
+from trioflex.protocol import Ignored, Retry
 from trioflex.simulator import SimulatedExchange
 
 ENDLESS = Reconnect(give_up_after=None)
@@ -300,6 +300,28 @@ async def test_unknown_messages_are_ignored_and_countable(
         assert 1 == client.statistics().ignored
 
     assert ("ignored", "{'new': 'kind'}") in diary.entries
+
+
+async def test_a_message_nested_too_deeply_to_be_shown_ends_nothing(
+    acme_client, exchange, autojump_clock
+):  # M2
+    """Showing it to people is no reason to fail."""
+    diary = Diary()
+
+    class Deep:
+        def __repr__(self):
+            raise RecursionError("maximum recursion depth exceeded")
+
+    class DeepSession(acme.Session):
+        def receive(self, frame):
+            return [Ignored(Deep())] if frame == b"deep" else super().receive(frame)
+
+    venue = attrs.evolve(acme.VENUE, session=DeepSession)
+    async with acme_client(venue=venue, observer=diary) as client:
+        exchange.push("deep")
+        assert "alive" == await client.request(acme.Echo("alive"))
+
+    assert ("ignored", "<Deep, nested too deeply to be shown>") in diary.entries
 
 
 async def test_an_observer_that_raises_is_removed(acme_client, exchange, autojump_clock, caplog):

@@ -143,6 +143,10 @@ class Core:
 
 def excerpt(core: Core, frame: Any, size: int) -> str:
     """Return the beginning of a frame, redacted, for people."""
-    text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else str(frame)
+    try:
+        text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else str(frame)
+    except RecursionError:
+        # A decoder may go deeper than repr() does; a hostile message must not end the client.
+        text = f"<{type(frame).__name__}, nested too deeply to be shown>"
     # Redacting first: a secret cut in half would not be recognised.
     return core.venue.redact(text[: 64 * 1024])[:size]
