@@ -256,8 +256,11 @@ class Connection:
             )
             self.end(Loss(message=str(error), error=error))
             return
-        await self.sender.replay(self.core.registry.ready(self.number))
-        if self._farewell is None:
+        # What woke this task may have been followed by the end in the same turn, and then nobody is
+        # to believe in this connection any more.
+        if self.over is None:
+            await self.sender.replay(self.core.registry.ready(self.number))
+        if self.over is None and self._farewell is None:
             self.ready = True
             self.core.on_ready()
 
