@@ -16,6 +16,7 @@ from ..protocol import Channel, Request
 from .connection import Connection
 from .core import Core, Frame, Unmatched
 from .observer import ClientStatistics
+from .polling import Polling
 from .receiver import DEFAULT_BUFFER, Receiver
 from .subscription import Subscription, Tapping
 from .supervisor import Supervisor
@@ -161,6 +162,52 @@ class Client:
                 f"subscribe() takes a channel of {self._core.venue.name}, not {wanted!r}"
             )
         return Subscription(self._core, self._supervisor, wanted, buffer, overflow)
+
+    def poll(
+        self,
+        request: Request[R],
+        *,
+        every: float,
+        buffer: int = DEFAULT_BUFFER,
+        overflow: Overflow = Overflow.GAP,
+    ) -> AbstractAsyncContextManager[Receiver[R]]:
+        """Ask a request again and again for as long as the block lasts, and receive the replies.
+
+        It gives venues that push nothing the shape of a subscription. Entering waits for the first
+        reply; during an outage that is until it is over. When a poll fails (not sent, unanswered,
+        refused for now) the receiver sees ``Gap``, and ``Resumed`` before the next reply. After an
+        outage the next question goes out as soon as the client is ready. Leaving never waits.
+
+        At most one question of a poll is under way: where replies take longer than ``every``, they
+        set the pace. ``receiver.resubscribe()`` does nothing, since every reply is a fresh one.
+
+        Args:
+            request: what to ask; one that changes nothing.
+            every: seconds from one question to the next, more than 0. The venue's rate limits
+                hold for polls as for any request.
+            buffer: replies that may wait to be read, at least 4.
+            overflow: what to do when more would wait; ``Overflow.LATEST`` suits state.
+
+        Returns:
+            A context manager; entering it gives the receiver. Its ``channel`` is the request.
+
+        Raises:
+            LocalProtocolError: the request may change the account.
+            ValueError: ``every`` or ``buffer`` is out of bounds.
+
+        Raises (entering, and later from the receiver):
+            NotSent: the request can never be sent: it needs a login, or cannot be written.
+            Refused: the venue refuses it in a way that will not pass.
+
+        Raises (entering):
+            trio.ClosedResourceError: the client is closed.
+            trio.BrokenResourceError: the client failed; the failure is the cause.
+
+        Cancellation: no further question is asked; an answer that is under way is dropped.
+        """
+        if not isinstance(request, Request):
+            raise TypeError(f"poll() takes a request of {self._core.venue.name}, not {request!r}")
+        return Polling(self._core, self._supervisor, self.request, request, every, buffer, overflow)
 
     def unmatched(
         self, *, buffer: int = DEFAULT_BUFFER

@@ -115,7 +115,7 @@ async def open_client(
                 websocket_connector() if connector is None else connector,
                 target,
                 credentials,
-                nursery.cancel_scope.cancel,
+                nursery,
             )
             nursery.start_soon(supervisor.run, name=f"trioflex supervisor of {described.name}")
             await supervisor.opened.wait()
@@ -269,8 +269,8 @@ def _raise_one(
 ) -> None:
     """Reduce what the nursery raised to one exception, by the table above.
 
-    The nursery's children are the user's block and the supervisor, which does not raise; so a group
-    holds the user's exception, or ours from opening, or Ctrl-C, or a bug.
+    The nursery's children are the user's block, the supervisor and the polls, which do not raise;
+    so a group holds the user's exception, or ours from opening, or Ctrl-C, or a bug.
     """
     failure = None if supervisor is None else supervisor.failure
     if _only_cancelled(group):

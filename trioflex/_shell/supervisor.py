@@ -7,7 +7,8 @@ real exception, the user's, and :func:`trioflex.open_client` can promise a singl
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import attrs
 import trio
@@ -49,6 +50,16 @@ class Login:
             self.done.set()
 
 
+class Poll(Protocol):
+    """A task beside the supervisor, for as long as the client lasts; it never raises."""
+
+    def run(self) -> Awaitable[None]:
+        """Do the work; return when it is over."""
+
+    def end(self, broken: TrioflexError | None) -> None:
+        """The client is over; ``broken`` says if it failed. Synchronous."""
+
+
 class Supervisor:
     """Owns the connection of a client, and what the client is: open, closing or failed."""
 
@@ -58,7 +69,7 @@ class Supervisor:
         connector: Connector,
         target: Target,
         credentials: object,
-        cancel: Callable[[], None],
+        nursery: trio.Nursery,
     ) -> None:
         self.core = core
         self.credentials: object = credentials
@@ -72,7 +83,9 @@ class Supervisor:
         """Tasks that wait for something to change; they look for themselves what it was."""
         self._connector = connector
         self._target = target
-        self._cancel = cancel
+        self.polls: set[Poll] = set()
+        """Polls that run in the client's nursery."""
+        self._nursery = nursery
         self._up = True
         self._nap: trio.CancelScope | None = None
         self._login: Login | None = None
@@ -177,6 +190,11 @@ class Supervisor:
         logger.info("%s: next attempt in %.1f s", core.venue.name, delay)
         return delay
 
+    def start_poll(self, poll: Poll, *, name: str) -> None:
+        """Run a poll in the client's nursery until it ends, or the client does."""
+        self.polls.add(poll)
+        self._nursery.start_soon(poll.run, name=name)
+
     # -- on demand -----------------------------------------------------------------------------
 
     async def login(self, credentials: object) -> None:
@@ -269,7 +287,7 @@ class Supervisor:
         self.core.observers.tell(lambda o: o.failed(error))
         self._end_receivers(error)
         self.opened.set()
-        self._cancel()
+        self._nursery.cancel_scope.cancel()
 
     def warn_unsettled(self) -> None:
         """Name the requests whose outcome is unknown at the end, in one warning."""
@@ -285,6 +303,8 @@ class Supervisor:
     def _end_receivers(self, broken: TrioflexError | None) -> None:
         for receiver in self.core.registry.end():
             receiver.end(broken)
+        for poll in tuple(self.polls):
+            poll.end(broken)
         self.core.unmatched.end(broken)
         self.core.frames.end(broken)
         if self._login is not None:

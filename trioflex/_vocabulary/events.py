@@ -20,6 +20,8 @@ class GapReason(enum.Enum):
     """The subscription was live before this receiver; earlier items were never its own."""
     RESUBSCRIBED = "resubscribed"
     """A fresh subscription was asked for on purpose."""
+    UNANSWERED = "unanswered"
+    """A poll was refused for now, not sent in time, or not answered."""
 
 
 @attrs.frozen
