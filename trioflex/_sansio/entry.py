@@ -110,6 +110,8 @@ class Entry:
     batch: list[Any] = attrs.field(factory=list)
     """Items of the read in hand."""
     fold: Fold[Any] | None = None
+    follow: Callable[[Sequence[Any]], None] | None = None
+    """What the fold does with the items of a read, if there is a fold."""
     queued: int | None = None
     """The outbox's handle of the frame that waits there; the shell's to set."""
 

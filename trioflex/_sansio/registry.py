@@ -35,14 +35,14 @@ Rules of the file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
 
 from .._vocabulary.errors import SubscriptionRefused, SubscriptionTimeout, TrioflexError
 from .._vocabulary.events import Gap, GapReason, Resumed
-from ..protocol import Channel, Confirm, Request
+from ..protocol import BatchFold, Channel, Confirm, Fold, Request
 from .entry import Cause, Entry, Membership, State, Subscriber
 
 HELD_LIMIT = 20_000
@@ -82,6 +82,18 @@ def _own_bootstrap(channel: Channel[Any]) -> Request[Any] | None:
     return channel.bootstrap
 
 
+def _follow(fold: Fold[Any]) -> Callable[[Sequence[Any]], None]:
+    """Return what takes the items of a read into a fold."""
+    if isinstance(fold, BatchFold):
+        return fold.apply_all
+
+    def apply_all(items: Sequence[Any]) -> None:
+        for item in items:
+            fold.apply(item)
+
+    return apply_all
+
+
 class Registry:
     """All wanted channels of a client; outlives its connections.
 
@@ -109,7 +121,8 @@ class Registry:
         entry = self.entries.get(channel)
         if entry is None:
             make = type(channel).fold
-            entry = Entry(channel, fold=None if make is None else make())
+            fold = None if make is None else make()
+            entry = Entry(channel, fold=fold, follow=None if fold is None else _follow(fold))
             entry.members.append(Membership(subscriber))
             self.entries[channel] = entry
             return self._want(entry) if self._ready else []
@@ -339,11 +352,10 @@ class Registry:
         batch, entry.batch = entry.batch, []
         fold = entry.fold
         state = None if fold is None else fold.snapshot
-        for member in list(entry.members):
+        for member in entry.members:  # to put does not run anybody: no one joins or leaves
             member.subscriber.put(batch, state)
-        if fold is not None:
-            for value in batch:
-                fold.apply(value)
+        if entry.follow is not None:
+            entry.follow(batch)
 
     def _end(self, entry: Entry, generation: int, error: Callable[[], TrioflexError]) -> None:
         if entry.generation != generation or entry.state not in (State.WANTED, State.PENDING):

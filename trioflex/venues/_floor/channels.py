@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
-from ...book import OrderBook as BookFold
 from ...protocol import Channel, Confirm, Request
 from .arguments import as_asset
 from .balances import BalanceSheet
+from .kept_book import KeptBook
 from .notices import (
     BalanceChanged,
     OrderClosed,
@@ -39,6 +40,10 @@ class Latest:
         """Take the next item."""
         self._item = item
 
+    def apply_all(self, items: Sequence[TickerSnapshot]) -> None:
+        """Take the next items: the last one says it all."""
+        self._item = items[-1]
+
     def snapshot(self) -> TickerSnapshot | None:
         """Return the newest item, ``None`` if there is none."""
         return self._item
@@ -55,7 +60,7 @@ class OrderBook(Channel[BookItem]):
     :class:`trioflex.book.OrderBook` makes a book of it.
     """
 
-    fold: ClassVar[Any] = BookFold
+    fold: ClassVar[Any] = KeptBook
 
     base: str = attrs.field(converter=as_asset)
     """Name of the asset that is traded."""
