@@ -19,6 +19,7 @@ from trioflex import (
     ConnectionLost,
     Gap,
     Keepalive,
+    LocalProtocolError,
     NotSent,
     Observer,
     Reconnect,
@@ -424,6 +425,133 @@ async def test_a_denied_login_by_a_new_connection_goes_back_to_what_was(
             await client.login(acme.Credentials("elsewhere", "wrong"))
         await client.wait_ready()
         assert client.account is None
+
+
+async def test_a_late_answer_to_a_login_does_not_log_in_half_a_session(
+    acme_client, exchange, autojump_clock
+):  # L2
+    """Who was told that no answer came stays anonymous: by a new connection, to be sure."""
+    async with acme_client(credentials=None, timeouts=Timeouts(handshake=4)) as client:
+        exchange.silence("login", execute=False)
+        with pytest.raises(AuthenticationTimeout):
+            await client.login(acme.JOE)
+        exchange.push('{"login": "ok", "user": "joe"}')
+        await settle()
+        await client.wait_ready()
+        assert client.account is None
+        assert 2 == client.statistics().connections
+
+
+@pytest.mark.parametrize("user", ["joe", "elsewhere"])
+async def test_a_login_whose_caller_gave_up_may_succeed_for_good(
+    acme_client, exchange, model, autojump_clock, user
+):
+    """Then it holds for the connections to come, too."""
+    model.users["elsewhere"] = acme.JOE.secret
+    async with acme_client(credentials=None) as client:
+        silence = exchange.silence("login", execute=False)
+        with trio.move_on_after(1):
+            await client.login(acme.Credentials(user, acme.JOE.secret))
+        silence.stop()
+        exchange.push(f'{{"login": "ok", "user": "{user}"}}')
+        await settle()
+        assert user == client.account
+        exchange.drop()
+        await settle()
+        await client.wait_ready()
+        assert user == client.account
+
+
+@pytest.mark.parametrize("user", ["joe", "elsewhere"])
+async def test_a_login_whose_caller_gave_up_may_be_denied(
+    acme_client, exchange, autojump_clock, user
+):
+    """It was a candidate; the client lives on with what it had."""
+    async with acme_client(credentials=None) as client:
+        exchange.silence("login", execute=False)
+        with trio.move_on_after(1):
+            await client.login(acme.Credentials(user, "wrong"))
+        exchange.push('{"login": "unknown"}')
+        await settle()
+        await client.wait_ready()
+        assert client.account is None
+        assert "alive" == await client.request(acme.Echo("alive"))
+
+
+async def test_the_answer_to_a_login_that_was_given_up_is_not_the_next_ones(
+    acme_client, exchange, autojump_clock
+):
+    """Answers to logins carry no name, so the next one takes a new connection."""
+    async with acme_client(credentials=None) as client:
+        exchange.delay("login", 2)
+        with trio.move_on_after(1):
+            await client.login(acme.Credentials("joe", "wrong"))
+        await client.login(acme.JOE)
+        assert "joe" == client.account
+
+
+async def test_a_login_in_place_survives_its_connection(acme_client, exchange, autojump_clock):
+    """The next connection tries it; if that is denied, in time or not, the client lives on."""
+    async with acme_client(credentials=None, timeouts=Timeouts(handshake=4)) as client:
+        exchange.silence("login", execute=False)
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def log_in():
+                with pytest.raises(AuthenticationTimeout):
+                    await client.login(acme.Credentials("joe", "wrong"))
+
+            await trio.sleep(1)
+            exchange.drop()
+        exchange.push('{"login": "unknown"}')
+        await settle()
+        await client.wait_ready()
+        assert client.account is None
+
+
+async def test_a_login_by_a_new_connection_that_is_not_answered_times_out(
+    acme_client, exchange, autojump_clock
+):
+    """The handshake's limit holds, and the client goes back to what it was."""
+    async with acme_client(credentials=None, timeouts=Timeouts(handshake=4)) as client:
+        exchange.silence("login", execute=False)
+        with pytest.raises(AuthenticationTimeout):
+            await client.login(acme.Credentials("elsewhere", "secret"))
+        assert 4.0 == trio.current_time()
+        await client.wait_ready()
+        assert client.account is None
+
+
+async def test_credentials_of_another_venue_do_not_end_a_client(
+    acme_client, exchange, autojump_clock
+):
+    """They are the mistake of the one who wanted to log in with them."""
+
+    def session(credentials, env):
+        if isinstance(credentials, str):
+            raise LocalProtocolError("acme does not take a str")
+        return acme.Session(credentials, env)
+
+    venue = attrs.evolve(acme.VENUE, session=session)
+    async with acme_client(venue=venue, credentials=None) as client:
+        await client.disconnect()
+        with pytest.raises(LocalProtocolError, match="does not take a str"):
+            await client.login("open sesame")
+        await client.wait_ready()
+
+
+async def test_a_client_that_closes_during_a_login_is_closed(acme_client, exchange, autojump_clock):
+    """What every other method says then, login says too."""
+    async with trio.open_nursery() as nursery:
+        async with acme_client(credentials=None) as client:
+            exchange.silence("login", execute=False)
+
+            @nursery.start_soon
+            async def log_in():
+                with pytest.raises(trio.ClosedResourceError):
+                    await client.login(acme.JOE)
+
+            await trio.sleep(1)
 
 
 async def test_disconnect_and_reconnect_on_demand(acme_client, exchange, autojump_clock):

@@ -271,8 +271,11 @@ class Client:
 
         Raises:
             AuthenticationDenied: the venue refused; the client stays as it was.
-            AuthenticationTimeout: no answer in time; the client stays as it was.
+            AuthenticationTimeout: no answer in time; the client stays as it was, by a new
+                connection where the old one may still be answered.
+            LocalProtocolError: these are not this venue's credentials.
             trio.ClosedResourceError: the client is closed.
+            trio.BrokenResourceError: the client failed; the failure is the cause.
 
         Cancellation: a login that is under way may still succeed.
         """

@@ -89,6 +89,9 @@ class Supervisor:
         self._up = True
         self._nap: trio.CancelScope | None = None
         self._login: Login | None = None
+        """The login that somebody waits for."""
+        self._candidate: Login | None = None
+        """The login that this connection tries, whether anybody waits for it or not."""
         self._was_ready = False
         self._attempt_began = 0.0
         self._backoff = Backoff(core.reconnect, core.random)
@@ -143,7 +146,15 @@ class Supervisor:
         logger.info("%s #%d: connecting to %s", core.venue.name, number, core.url)
         login = self._login
         credentials = self.credentials if login is None else login.credentials
-        session = core.venue.session(credentials, core.env)
+        try:
+            session = core.venue.session(credentials, core.env)
+        except LocalProtocolError as exc:
+            if login is None:
+                raise
+            why = str(exc)
+            self._refuse(login, lambda: LocalProtocolError(why))
+            return None
+        self._candidate = login
         connection = Connection(core, number, session, login=credentials is not None)
         self.connection = connection
         try:
@@ -162,15 +173,16 @@ class Supervisor:
             connection.end(Loss(message="the connection was dropped"))
             self.connection = None
             self.account = None
+            self._candidate = None
             self.changed.unpark_all()
         loss = connection.over
         assert loss is not None  # end() has been called
         core.observers.tell(lambda o: o.disconnected(number, loss.message, loss.close_code))
         logger.info("%s #%d: over: %s", core.venue.name, number, loss.message)
-        if login is not None and login is self._login and loss.denied is not None:
+        refusal = None if login is None else self._login_refusal(loss)
+        if login is not None and refusal is not None:
             # The candidate was refused, not the credentials the client was opened with.
-            self._login = None
-            login.finish(lambda: self._denied(loss))
+            self._refuse(login, refusal)
             return None
         return None if connection.renewed else loss
 
@@ -207,27 +219,36 @@ class Supervisor:
         connection = self.connection
         try:
             events = None
-            if connection is not None and connection.ready:
+            # A login whose caller gave up may still be answered on this connection, and its answer
+            # would be taken for this one's.
+            if connection is not None and connection.ready and self._candidate is None:
                 events = connection.session.login(credentials)
             if connection is None or events is None:
                 self._up = True
                 self.renew("logging in by a new connection")
                 await login.done.wait()
             else:
-                with trio.move_on_after(limit):
+                self._candidate = login
+                with trio.move_on_after(limit) as scope:
                     connection.start_login(events)
                     await login.done.wait()
-                login.finish(
-                    lambda: AuthenticationTimeout(
-                        f"{name} did not answer the login within {limit:g} s"
+                if scope.cancelled_caught:
+                    login.finish(
+                        lambda: AuthenticationTimeout(
+                            f"{name} did not answer the login within {limit:g} s"
+                        )
                     )
-                )
+                    if self._candidate is login:
+                        # It may still be answered, and must not log in a client that was told no.
+                        self._candidate = None
+                        self.renew("a login was not answered")
         finally:
             login.finish()
             if self._login is login:
                 self._login = None
         if login.error is not None:
             raise login.error()
+        self.check_open()
 
     async def disconnect(self) -> None:
         """Close the connection and stay away until :meth:`reconnect`."""
@@ -308,10 +329,7 @@ class Supervisor:
         self.core.unmatched.end(broken)
         self.core.frames.end(broken)
         if self._login is not None:
-            name = self.core.venue.name
-            self._login.finish(
-                lambda: ConnectionLost(f"the client of {name} closed during the login")
-            )
+            self._login.finish()
         self.changed.unpark_all()
 
     # -- what connections tell -----------------------------------------------------------------
@@ -332,16 +350,36 @@ class Supervisor:
         self.changed.unpark_all()
 
     def _on_account(self, account: str | None) -> None:
+        if not self.ready:  # it is on its way out
+            return
         self.account = account
-        if self._login is not None and account is not None:
-            self.credentials = self._login.credentials
-            self._login.finish()
+        login = self._candidate
+        if login is not None and account is not None:
+            self.credentials = login.credentials
+            self._candidate = None
+            login.finish()
 
     def _on_denied(self, loss: Loss) -> None:
-        if self._login is not None:
-            self._login.finish(lambda: self._denied(loss))
+        login, self._candidate = self._candidate, None
+        if login is not None:
+            login.finish(lambda: self._denied(loss))
+
+    def _refuse(self, login: Login, error: Callable[[], TrioflexError]) -> None:
+        """Forget a login for which a connection was made in vain."""
+        login.finish(error)
+        if self._login is login:
+            self._login = None
 
     # -- from losses to errors -----------------------------------------------------------------
+
+    def _login_refusal(self, loss: Loss) -> Callable[[], TrioflexError] | None:
+        """What a login by a new connection came to, if the venue had its chance to answer."""
+        if loss.denied is not None:
+            return lambda: self._denied(loss)
+        if isinstance(loss.error, HandshakeTimeout):
+            why = str(loss.error)
+            return lambda: AuthenticationTimeout(why)
+        return None
 
     def _denied(self, loss: Loss) -> AuthenticationDenied:
         denied = loss.denied
