@@ -8,12 +8,16 @@ from trioflex.cli.report import (
     Balance,
     Book,
     Connected,
+    Disconnected,
     Fill,
     GapReport,
+    Item,
     Order,
     ResumedReport,
+    Retrying,
     Summary,
     Ticker,
+    Trade,
 )
 
 CONNECTED = Connected(at=0.0, venue="coinflex", market="XBT:USDT", account="1", connection=1)
@@ -80,4 +84,10 @@ SUMMARY = Summary(
     recovered=1,
     unsettled=0,
 )
-ALL = [CONNECTED, BOOK, TICKER, *BALANCES, OPEN, UNKNOWN, FILL, *GAPS, *RESUMED, SUMMARY]
+LOST = [Disconnected(at=3.0, connection=1, reason="cut"), Retrying(at=3.0, delay=0.5)]
+TRADE = Trade(at=4.0, market="XBT:USDT", price=D(7400), quantity=D("0.25"), side="sell")
+ITEM = Item(at=4.0, channel="OwnOrders", kind="OrderOpened", value={"id": 1, "tonce": None})
+ALL = [
+    CONNECTED, BOOK, TICKER, *BALANCES, OPEN, UNKNOWN, FILL, *GAPS, *RESUMED, *LOST, TRADE, ITEM,
+    SUMMARY,
+]  # fmt: skip

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 
 import trio
 from rich.console import Console
-from rich.live import Live
 
 import trioflex
 from trioflex.simulator import SimulatedExchange, open_exchange
@@ -25,6 +23,7 @@ from .follower import Follower
 from .lines import JsonLines, PlainLines
 from .report import Audience, Order, Summary
 from .screen import Screen
+from .stage import is_drawable, open_screen, write
 
 BASE, COUNTER = "XBT", "USDT"
 
@@ -51,9 +50,6 @@ LOGIN_TAKES = 0.6
 
 RECONNECT = trioflex.Reconnect(base=0.5)
 """Sooner than by default, so that a few seconds hold all of it."""
-
-FRAMES = 10
-"""Pictures a second."""
 
 
 class Demo:
@@ -239,7 +235,7 @@ async def demo_command(seconds: float, seed: int, as_json: bool) -> None:
     console = Console()
     if as_json:
         await run_demo(_lines(JsonLines), seconds, seed)
-    elif console.is_terminal and not console.is_dumb_terminal:
+    elif is_drawable(console):
         await run_demo(_screen(console), seconds, seed)
     else:
         await run_demo(_lines(PlainLines), seconds, seed)
@@ -249,10 +245,6 @@ def _lines(
     kind: Callable[[Callable[[str], object]], Audience],
 ) -> Callable[[float, Callable[[], float]], AbstractAsyncContextManager[Audience]]:
     """Gather whoever reads lines; each has left this process before the next thing happens."""
-
-    def write(line: str) -> None:
-        sys.stdout.write(line)
-        sys.stdout.flush()
 
     @asynccontextmanager
     async def gather(seconds: float, clock: Callable[[], float]) -> AsyncIterator[Audience]:
@@ -266,20 +258,7 @@ def _screen(
 ) -> Callable[[float, Callable[[], float]], AbstractAsyncContextManager[Audience]]:
     """Gather whoever looks at the terminal; what was noteworthy stays there afterwards."""
 
-    @asynccontextmanager
-    async def gather(seconds: float, clock: Callable[[], float]) -> AsyncIterator[Audience]:
-        screen = Screen("trioflex demo", seconds, clock)
-        with Live(screen, console=console, screen=True, auto_refresh=False) as live:
-
-            async def draw() -> None:
-                while True:
-                    live.refresh()
-                    await trio.sleep(1 / FRAMES)
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(draw)
-                yield screen
-                nursery.cancel_scope.cancel()
-        console.print(screen.epilogue(), end="")
+    def gather(seconds: float, clock: Callable[[], float]) -> AbstractAsyncContextManager[Audience]:
+        return open_screen(console, Screen("trioflex demo", seconds, clock))
 
     return gather

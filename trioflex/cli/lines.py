@@ -9,14 +9,18 @@ from .report import (
     Balance,
     Book,
     Connected,
+    Disconnected,
     Fill,
     GapReport,
+    Item,
     Level,
     Order,
     Report,
     ResumedReport,
+    Retrying,
     Summary,
     Ticker,
+    Trade,
     as_json,
     text,
 )
@@ -75,14 +79,40 @@ def describe(report: Report) -> tuple[str, str]:
                 f"{did} {text(report.quantity)} at {text(report.price)} (order {report.order_id})"
             )
         case GapReport():
-            return "GAP", f"{report.channel}: {report.reason}; what was known of it is stale now"
+            lost = f", {report.dropped} dropped" if report.dropped else ""
+            return "GAP", (
+                f"{report.channel}: {report.reason}{lost}; what was known of it is stale now"
+            )
         case ResumedReport():
             then = "a snapshot follows" if report.snapshot else "only what is new follows"
             return "RESUMED", f"{report.channel} after {report.downtime:.2f} s; {then}"
+        case Disconnected():
+            return "LOST", f"connection {report.connection}: {report.reason}"
+        case Retrying():
+            return "retrying", f"in {report.delay:.1f} s"
+        case Trade():
+            side = "" if report.side is None else f"  {report.side}"
+            return "trade", (
+                f"{report.market}  {text(report.quantity)} at {text(report.price)}{side}"
+            )
+        case Item():
+            return "item", f"{report.channel}  {report.kind}  {_pairs(report.value)}".rstrip()
         case Summary():
             return "summary", _summary(report)
         case _:
             raise TypeError(f"no words for {report!r}")
+
+
+def _pairs(value: object) -> str:
+    """Return what JSON can hold in one line without its punctuation."""
+    match value:
+        case dict():
+            return " ".join(f"{key}={_pairs(each)}" for key, each in value.items())
+        case list():
+            return f"[{', '.join(_pairs(each) for each in value)}]"
+        case None:
+            return "-"
+    return str(value)
 
 
 def _level(level: Level) -> str:

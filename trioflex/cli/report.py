@@ -102,6 +102,8 @@ class GapReport(Report):
     channel: str
     reason: str
     connection: int
+    dropped: int = 0
+    """Items that were thrown away because they were not shown fast enough."""
 
 
 @attrs.frozen(kw_only=True)
@@ -112,6 +114,48 @@ class ResumedReport(Report):
     channel: str
     snapshot: bool
     downtime: float
+
+
+@attrs.frozen(kw_only=True)
+class Disconnected(Report):
+    """A connection, or the attempt at one, is over."""
+
+    event = "disconnected"
+    connection: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Retrying(Report):
+    """The next attempt to connect comes soon."""
+
+    event = "retrying"
+    delay: float
+    """Seconds until then."""
+
+
+@attrs.frozen(kw_only=True)
+class Trade(Report):
+    """Two orders of others, or of ours, traded."""
+
+    event = "trade"
+    market: str
+    price: Decimal
+    quantity: Decimal
+    side: str | None
+    """``buy`` or ``sell``: what the one did who came second; ``None`` where nobody tells."""
+
+
+@attrs.frozen(kw_only=True)
+class Item(Report):
+    """Something on a channel that has no picture of its own."""
+
+    event = "item"
+    channel: str
+    kind: str
+    """The name of its class."""
+    value: Any
+    """What it says, as what JSON can hold."""
 
 
 @attrs.frozen(kw_only=True)

@@ -42,6 +42,7 @@ one lost connection, and a subscription is confirmed one reply after the other."
 STYLES = {
     "buy": "green", "sell": "red", "GAP": "bold red", "RESUMED": "bold green",
     "connected": "bold cyan", "fill": "yellow", "order": "magenta",
+    "LOST": "bold red", "retrying": "yellow",
 }  # fmt: skip
 
 
@@ -173,36 +174,12 @@ class Screen:
                 ("no price is shown until\na snapshot has come", "dim"),
                 justify="center",
             )
-            return _panel(
+            return panel(
                 Align.center(message, vertical="middle"), f"order book{market}", style="red"
             )
         if self._book is None:
-            return _panel(Text("waiting for the first snapshot", "dim"), f"order book{market}")
-        # A heading and the line between the sides; what is left is for the levels.
-        rows = max(1, (height - 2) // 2)
-        bids, asks = self._book.bids[:rows], self._book.asks[:rows]
-        deepest = max((_sum(bids), _sum(asks), Decimal(1) / 10**9))
-        room = max(4, width - 22)
-        table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(justify="right", width=10)
-        table.add_column(justify="right", width=9)
-        table.add_column(no_wrap=True)
-        table.add_row(Text("price", "dim"), Text("quantity", "dim"), Text("depth", "dim"))
-        for _ in range(rows - len(asks)):
-            table.add_row("", "", "")
-        for (price, quantity), depth in reversed(_depths(asks)):
-            bar = _bar(depth / deepest, room, ascii_only)
-            table.add_row(Text(text(price), "red"), text(quantity), Text(bar, "red"))
-        table.add_row(Text(self._spread(), "bold"), Text("spread", "dim"), "")
-        for (price, quantity), depth in _depths(bids):
-            bar = _bar(depth / deepest, room, ascii_only)
-            table.add_row(Text(text(price), "green"), text(quantity), Text(bar, "green"))
-        return _panel(table, f"order book{market}")
-
-    def _spread(self) -> str:
-        if self._book is None or not self._book.bids or not self._book.asks:
-            return "-"
-        return text(self._book.asks[0][0] - self._book.bids[0][0])
+            return panel(Text("waiting for the first snapshot", "dim"), f"order book{market}")
+        return panel(ladder(self._book, height, width, ascii_only), f"order book{market}")
 
     def _ticker_panel(self) -> Panel:
         ticker = self._ticker
@@ -218,14 +195,14 @@ class Screen:
                 table.add_row(*(Text.assemble((f"{k} ", "dim"), text(v)) for k, v in row))
             spare = "" if "ticker" not in self._stale else "stale"
             table.add_row(Text(spare, "bold red"), "", "")
-        return _panel(table, "ticker")
+        return panel(table, "ticker")
 
     def _balances_panel(self) -> Panel:
         lines = [
             Text.assemble((f"{asset:<6}", "bold"), f"{text(available):>18}", (" available", "dim"))
             for asset, available in self._balances.items()
         ]
-        return _panel(Group(*lines) if lines else Text("-", "dim"), "balances")
+        return panel(Group(*lines) if lines else Text("-", "dim"), "balances")
 
     def _orders_panel(self, rows: int) -> Panel:
         table = Table.grid(padding=(0, 1), expand=True)
@@ -248,7 +225,7 @@ class Screen:
                 Text(order.state, state),
             )
         noun = "fill" if self._fills == 1 else "fills"
-        return _panel(table, f"own orders, {self._fills} {noun}")
+        return panel(table, f"own orders, {self._fills} {noun}")
 
     def _line(self, at: float, word: str, sentence: str, *, wrap: bool = False) -> Text:
         head = ((f"{at:6.2f} ", "dim"), (f"{word:<10}", STYLES.get(word, "")))
@@ -256,10 +233,46 @@ class Screen:
 
     def _log_panel(self, rows: int) -> Panel:
         lines = [self._line(*entry) for entry in list(self._log)[-rows:]]
-        return _panel(Group(*lines), "what happened")
+        return panel(Group(*lines), "what happened")
 
 
-def _panel(content: RenderableType, title: str, style: str = "blue") -> Panel:
+def ladder(book: Book, height: int, width: int, ascii_only: bool) -> RenderableType:
+    """Return a book as a ladder: asks above bids, each with a bar for all that stands up to it.
+
+    Args:
+        book: what was reported of it.
+        height: lines there are.
+        width: columns there are.
+        ascii_only: the terminal cannot show block characters.
+    """
+    # A heading and the line between the sides; what is left is for the levels.
+    rows = max(1, (height - 2) // 2)
+    bids, asks = book.bids[:rows], book.asks[:rows]
+    deepest = max((_sum(bids), _sum(asks), Decimal(1) / 10**9))
+    room = max(4, width - 22)
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(justify="right", width=10)
+    table.add_column(justify="right", width=9)
+    table.add_column(no_wrap=True)
+    table.add_row(Text("price", "dim"), Text("quantity", "dim"), Text("depth", "dim"))
+    for _ in range(rows - len(asks)):
+        table.add_row("", "", "")
+    for (price, quantity), depth in reversed(_depths(asks)):
+        bar = _bar(depth / deepest, room, ascii_only)
+        table.add_row(Text(text(price), "red"), text(quantity), Text(bar, "red"))
+    table.add_row(Text(_spread(book), "bold"), Text("spread", "dim"), "")
+    for (price, quantity), depth in _depths(bids):
+        bar = _bar(depth / deepest, room, ascii_only)
+        table.add_row(Text(text(price), "green"), text(quantity), Text(bar, "green"))
+    return table
+
+
+def _spread(book: Book) -> str:
+    return text(book.asks[0][0] - book.bids[0][0]) if book.asks and book.bids else "-"
+
+
+def panel(content: RenderableType, title: str, style: str = "blue") -> Panel:
+    """Return a frame with a title round a content."""
     return Panel(content, title=title, title_align="left", border_style=style, padding=(0, 1))
 
 
