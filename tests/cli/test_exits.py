@@ -16,7 +16,7 @@ CASES = [
     (trioflex.NotSent("not"), 5),
     (trioflex.AuthenticationDenied("denied", code="7", text="denied"), 6),
     (trioflex.AuthenticationTimeout("late"), 6),
-    (trioflex.HandshakeTimeout("late"), 7),
+    (trioflex.HandshakeTimeout("late"), 6),
     (trioflex.ConnectFailed("nobody listens"), 7),
     (trioflex.ConnectionLost("gone"), 8),
     (trioflex.ReplyLost("gone"), 8),

@@ -24,7 +24,7 @@ class Status(enum.IntEnum):
     NOT_SENT = 5
     """It certainly did not happen."""
     LOGIN = 6
-    """The login was denied, or went unanswered."""
+    """The login was denied, or there was no welcome, or no answer to it, in time."""
     CONNECT = 7
     """The venue could not be reached."""
     LOST = 8
@@ -43,7 +43,7 @@ _TABLE: tuple[tuple[type[BaseException], Status], ...] = (
     (trioflex.Refused, Status.REFUSED),
     (trioflex.SubscriptionRefused, Status.REFUSED),
     (trioflex.AuthenticationDenied, Status.LOGIN),
-    (trioflex.AuthenticationTimeout, Status.LOGIN),
+    (trioflex.HandshakeTimeout, Status.LOGIN),
     (trioflex.OpenError, Status.CONNECT),
     (trioflex.ConnectionLost, Status.LOST),
     (trioflex.ReplyLost, Status.LOST),
@@ -104,7 +104,8 @@ def sentence_of(error: BaseException) -> str:
             "Please report it with what `trioflex --debug ...` shows."
         )
     if isinstance(reason.__cause__, ssl.SSLCertVerificationError):
-        text += " If the certificate is your own, name its authority with --ca-file."
+        text = text.rstrip(".")
+        text += ". If the certificate is your own, name its authority with --ca-file."
     return text
 
 
