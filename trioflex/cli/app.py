@@ -13,8 +13,12 @@ import attrs
 import trio
 import typer
 
+from .call import call
+from .check import check_venue
 from .exits import Status, reason_of, sentence_of, status_of
 from .simulate import simulate
+from .venues import venues
+from .watch import watch_channels
 
 
 @attrs.define
@@ -127,3 +131,7 @@ def demo(
 
 
 app.command()(simulate)
+app.command()(venues)
+app.command("check")(check_venue)
+app.command()(call)
+app.command("watch")(watch_channels)

@@ -1,0 +1,114 @@
+"""Who logs in: where credentials are looked for, and that they are never shown."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import io
+
+import pytest
+
+from trioflex import LocalProtocolError
+from trioflex.cli import accounts
+from trioflex.cli.accounts import credentials, read_file, sources
+from trioflex.venues import coinflex, theone
+
+ACCOUNT = {
+    "COINFLEX_USER_ID": "7",
+    "COINFLEX_COOKIE": "Y29va2ll",
+    "COINFLEX_PASSPHRASE": "open sesame",
+}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty working folder, an empty configuration directory, no variables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(accounts, "settings_file", lambda: tmp_path / "config" / "credentials.env")
+    for names in accounts.NAMES.values():
+        for name in (*names.open, *names.secret, names.instead or "", names.key_file or ""):
+            monkeypatch.delenv(name or "COINFLEX_COOKIE", raising=False)
+    (tmp_path / "config").mkdir()
+    return tmp_path
+
+
+def test_the_environment_comes_first(home, monkeypatch):
+    """Then the working folder, then the user's own file, name by name."""
+    (home / ".env").write_text("COINFLEX_USER_ID=2\nCOINFLEX_COOKIE=b\n")
+    (home / "config" / "credentials.env").write_text(
+        "COINFLEX_USER_ID=1\nCOINFLEX_COOKIE=a\nCOINFLEX_PASSPHRASE=c\n"
+    )
+    monkeypatch.setenv("COINFLEX_USER_ID", "3")
+    found = sources()
+    assert ["3", "b", "c"] == [found[name] for name in ACCOUNT]
+
+
+def test_files_are_read_as_other_tools_write_them(home):
+    """Quotes, comments, ``export`` and empty lines."""
+    (home / ".env").write_text("# A=1\n\nexport B = \"x y\" \nC='='\nD\nE=\n")
+    assert {"B": "x y", "C": "=", "E": ""} == read_file(home / ".env")
+
+
+def test_an_unreadable_file_is_named(home):
+    """Without what is in it."""
+    (home / ".env").write_bytes(b"SECRET=\xff")
+    with pytest.raises(LocalProtocolError, match="not UTF-8") as caught:
+        sources()
+    assert "SECRET" not in str(caught.value)
+
+
+def test_without_any_a_stranger_stays_one(home):
+    """Unless something needs a login; then it is said what is missing, and where it belongs."""
+    assert credentials("coinflex", coinflex, needed=None) is None
+    with pytest.raises(LocalProtocolError) as caught:
+        credentials("coinflex", coinflex, needed="GetBalances")
+    for word in ("GetBalances", *ACCOUNT, "COINFLEX_PRIVATE_KEY", ".env", "credentials.env"):
+        assert word in str(caught.value)
+
+
+def test_half_of_them_is_a_mistake(home):
+    """Nobody wants to be a stranger with a user id."""
+    with pytest.raises(LocalProtocolError, match="COINFLEX_COOKIE"):
+        credentials("coinflex", coinflex, needed=None, found={"COINFLEX_USER_ID": "7"})
+
+
+def test_the_private_key_stands_instead_of_the_passphrase(home):
+    """As the venue's module has it."""
+    key = coinflex.Credentials(7, "Y29va2ll", "open sesame").key
+    found = ACCOUNT | {
+        "COINFLEX_PASSPHRASE": "",
+        "COINFLEX_PRIVATE_KEY": base64.b64encode(key).decode(),
+    }
+    made = credentials("coinflex", coinflex, needed=None, found=found)
+    assert key == made.key
+
+
+def test_a_person_is_asked(home, monkeypatch, capsys):
+    """For what is missing, in front of the terminal; secrets without echo."""
+    asked = []
+
+    def ask(prompt):
+        asked.append(prompt)
+        return {"COINFLEX_COOKIE: ": "Y29va2ll"}.get(prompt, "open sesame")
+
+    terminal = io.StringIO("7\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    monkeypatch.setattr(getpass, "getpass", ask)
+    made = credentials("coinflex", coinflex, needed="GetBalances")
+    assert ["COINFLEX_COOKIE: ", "COINFLEX_PASSPHRASE: "] == asked
+    assert coinflex.Credentials(7, "Y29va2ll", "open sesame") == made
+    assert "" == capsys.readouterr().out
+
+
+def test_a_key_file_is_for_those_who_have_one(home):
+    """Others say so."""
+    with pytest.raises(LocalProtocolError, match="leave --key-file out"):
+        credentials("coinflex", coinflex, needed=None, key_file=home / "key.pem", found={})
+
+
+def test_theone_goes_by_its_own_names(home):
+    """Those of its own clients."""
+    found = {"BROKER_API_KEY": "abc", "BROKER_SECRET_KEY": "def"}
+    made = credentials("theone", theone, needed="theone", found=found)
+    assert theone.Credentials("abc", "def") == made
