@@ -199,8 +199,14 @@ class Session:
     def receive(self, frame: bytes) -> list[Event]:
         try:
             message = json.loads(frame)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise RemoteProtocolError("acme sent something that is not JSON") from exc
+        try:
+            return self._understood(message)
+        except (TypeError, ValueError, AttributeError) as exc:
+            raise RemoteProtocolError("acme sent a value of another shape") from exc
+
+    def _understood(self, message: Any) -> list[Event]:
         match message:
             case {"hello": str(challenge), "rhythm": int(rhythm)}:
                 self._challenge = challenge

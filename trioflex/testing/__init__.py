@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from .conformance import check_venue as check_venue
+from .findings import (
+    BrokenRule as BrokenRule,
+    VenueCheckFailed as VenueCheckFailed,
+    VenueReport as VenueReport,
+)
 from .memory import memory_connector as memory_connector
 from .peer import (
     RawFrame as RawFrame,
