@@ -520,3 +520,28 @@ async def take_one(receiver):
 
 def _op(text):
     return text.split('"op": "')[1].split('"')[0]
+
+
+async def test_a_fast_reader_never_overflows_however_large_reads_are(
+    acme_client, model, autojump_clock
+):
+    """Between two large reads its task runs; one of them always fits."""  # S2
+    seen = []
+
+    async def count(receiver):
+        async for item in receiver:
+            seen.append(item)  # noqa: PERF401 - what was seen is looked at before the end
+
+    async with (
+        acme_client() as client,
+        trio.open_nursery() as nursery,
+        client.subscribe(acme.Trades("X"), buffer=800) as receiver,
+    ):
+        nursery.start_soon(count, receiver)
+        for first in range(0, 20_000, 500):
+            for n in range(first, first + 500):
+                model.push("trades:X", n)
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        assert list(range(20_000)) == seen
+        nursery.cancel_scope.cancel()

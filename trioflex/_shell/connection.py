@@ -44,6 +44,12 @@ logger = logging.getLogger("trioflex")
 LAST_WORDS = 0.25
 """Seconds the receive loop is given, after writing failed, to find last replies or a Close."""
 
+CROWD = 256
+"""Messages of one read before which the receivers' tasks get a turn of their own. Trio runs tasks
+in any order, so that two reads may come between two turns of a reader; then a large one need not
+fit into its buffer, though it is fast. An empty buffer takes any read. The turn costs 3 us, less
+than 1 % of such a read."""
+
 
 class Connection:
     """One WebSocket with one session, from opening to the end."""
@@ -171,6 +177,8 @@ class Connection:
                 self._ping_sent_at = None  # any frame is life
                 if self._pong_awaited:
                     self._check_pong(transport)
+                if len(frames) > CROWD:
+                    await trio.lowlevel.cancel_shielded_checkpoint()  # they are in our hands
                 self._dispatcher.frames(frames)
         except Disconnected as exc:
             lost = Loss(message=str(exc), close_code=exc.code, close_reason=exc.reason, error=exc)
