@@ -383,6 +383,74 @@ async def test_an_interrupt_in_the_background_comes_out_alone(
             await trio.sleep_forever()
 
 
+async def test_an_interrupt_outranks_an_error_of_the_block_that_it_ends(
+    acme_client, exchange, autojump_clock
+):
+    """What the block's cleaning up raises does not make a bug of Ctrl-C."""
+
+    @asynccontextmanager
+    async def interrupted(target):
+        async with exchange.connector(target) as transport:
+            yield Interrupting(transport)
+
+    with pytest.raises(KeyboardInterrupt):
+        async with acme_client(connector=interrupted):
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("mine")
+
+
+async def test_a_block_that_is_cancelled_can_still_ask_under_a_shield(
+    acme_client, exchange, autojump_clock
+):
+    """The connection lives as long as the block does, so a block can cancel its orders."""
+    with trio.move_on_after(1):
+        async with acme_client() as client:
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.move_on_after(1, shield=True):
+                    exchange.drop()
+                    await trio.testing.wait_all_tasks_blocked()
+                    await client.wait_ready()
+                    async with client.subscribe(acme.Trades("X")):
+                        reply = await client.request(acme.Echo("cancel all"))
+
+    assert "cancel all" == reply
+    assert trio.current_time() <= 2
+    assert () == exchange.open_connections
+
+
+async def test_an_error_outranks_a_cancellation_that_comes_while_the_client_closes(
+    acme_client, exchange, autojump_clock
+):  # X1
+    """A peer that holds up the closing must not make the block's own error disappear."""
+    error = ValueError("mine")
+    with pytest.raises(ValueError, match="mine") as caught, trio.move_on_after(2):
+        async with acme_client():
+            exchange.stall()
+            await trio.sleep(1)
+            raise error
+
+    assert error is caught.value
+    assert 2.0 == trio.current_time()
+
+
+@pytest.mark.parametrize("asked", ["submit", "request"])
+async def test_a_cancelled_block_warns_of_what_is_unknown_too(
+    acme_client, exchange, autojump_clock, caplog, asked
+):
+    """Nobody is told by an exception then, so the warning is all there is."""
+    exchange.silence("place", execute=False)
+    with trio.move_on_after(1):
+        async with acme_client() as client:
+            await getattr(client, asked)(acme.Place("a", 1))
+            await trio.sleep_forever()
+
+    assert "1 requests whose outcome nobody knows" in caplog.text
+
+
 class Interrupting:
     """A transport that is interrupted as soon as it has delivered the login's answer."""
 

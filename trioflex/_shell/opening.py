@@ -90,8 +90,9 @@ async def open_client(
         LocalProtocolError: the venue cannot be used anonymously.
         ValueError: unknown venue or endpoint name, or a bad URL.
 
-    Cancellation: entering leaves nothing behind. Inside the block, cancellation means *now*: the
-    connection is dropped without a goodbye.
+    Cancellation: entering leaves nothing behind. Inside the block, cancellation means *now*: when
+    the block is left the connection is dropped, without a goodbye. Until then it is kept, so that a
+    block can still cancel its orders, under a shield of its own.
     """
     described = find_venue(venue) if isinstance(venue, str) else venue
     core, target = _prepare(
@@ -118,27 +119,31 @@ async def open_client(
                 nursery,
             )
             nursery.start_soon(supervisor.run, name=f"trioflex supervisor of {described.name}")
-            await supervisor.opened.wait()
-            if supervisor.failure is None:
-                try:
-                    yield Client(core, supervisor)
-                except BaseException as exc:
-                    user_error = exc
-                    pierced = nursery.cancel_scope.cancel_called
-                    if pierced:
-                        # It may hold our nursery's own Cancelled, which only the nursery can
-                        # take out again.
-                        raise
-                cancelled = user_error is not None and _only_cancelled(user_error)
-                supervisor.begin_closing(now=cancelled)
+            try:
+                await supervisor.opened.wait()
+                if supervisor.failure is None:
+                    try:
+                        yield Client(core, supervisor)
+                    except BaseException as exc:
+                        user_error = exc
+                        pierced = nursery.cancel_scope.cancel_called
+                        if pierced:
+                            # It may hold our nursery's own Cancelled, which only the nursery can
+                            # take out again.
+                            raise
+                    cancelled = user_error is not None and _only_cancelled(user_error)
+                    supervisor.begin_closing(now=cancelled)
+            finally:
+                supervisor.expose()
     except BaseExceptionGroup as group:
         _raise_one(group, user_error, supervisor)
     except trio.Cancelled:
         # An error outranks a cancellation.
-        if supervisor is None or supervisor.failure is None:
+        if not (_is_error(user_error) or (supervisor and supervisor.failure)):
             raise
-    if supervisor is not None:
-        supervisor.warn_unsettled()
+    finally:
+        if supervisor is not None:
+            supervisor.warn_unsettled()
     if user_error is not None and not pierced:
         # Any nursery rebuilds groups while it filters Cancelled; this is the caller's own object.
         raise user_error
@@ -256,6 +261,10 @@ def _only_cancelled(exc: BaseException) -> bool:
     return isinstance(exc, trio.Cancelled)
 
 
+def _is_error(exc: BaseException | None) -> bool:
+    return exc is not None and not _only_cancelled(exc)
+
+
 def _leaves(exc: BaseException) -> list[BaseException]:
     if isinstance(exc, BaseExceptionGroup):
         return [leaf for inner in exc.exceptions for leaf in _leaves(inner)]
@@ -274,17 +283,16 @@ def _raise_one(
     """
     failure = None if supervisor is None else supervisor.failure
     if _only_cancelled(group):
-        if failure is None:
+        if not (_is_error(user_error) or failure):
             raise group
         return
     errors = [inner for inner in group.exceptions if not _only_cancelled(inner)]
-    if user_error is None or _only_cancelled(user_error):
-        # Nothing of the user's is in here: the background was interrupted, or has a bug.
-        for leaf in _leaves(group):
-            if not isinstance(leaf, Exception | trio.Cancelled):
-                raise leaf
-    elif len(errors) == 1:
+    if _is_error(user_error) and len(errors) == 1:
         if failure is not None:
             errors[0].add_note(f"While the client was failing: {failure}")
         raise errors[0]
+    # Something here is not the user's: the background was interrupted, or has a bug.
+    for leaf in _leaves(group):
+        if not isinstance(leaf, Exception | trio.Cancelled):
+            raise leaf
     raise InternalError("a bug in trioflex: its background tasks must not raise") from group

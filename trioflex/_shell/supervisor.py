@@ -86,6 +86,7 @@ class Supervisor:
         self.polls: set[Poll] = set()
         """Polls that run in the client's nursery."""
         self._nursery = nursery
+        self._scope = trio.CancelScope(shield=True)
         self._up = True
         self._nap: trio.CancelScope | None = None
         self._login: Login | None = None
@@ -115,7 +116,15 @@ class Supervisor:
     # -- the task ------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep one connection at a time; return when the client is over. Never raises."""
+        """Keep one connection at a time; return when the client is over. Never raises.
+
+        Cancellation: waits until :meth:`expose`, so that a block that is cancelled can still
+        cancel its orders, under a shield of its own.
+        """
+        with self._scope:
+            await self._keep_connected()
+
+    async def _keep_connected(self) -> None:
         try:
             while not (self.closing or self.failure is not None):
                 if not self._up:
@@ -277,6 +286,10 @@ class Supervisor:
         return connection
 
     # -- the end -------------------------------------------------------------------------------
+
+    def expose(self) -> None:
+        """The block is over: let a cancellation from outside reach the connection, too."""
+        self._scope.shield = False
 
     def begin_closing(self, *, now: bool) -> None:
         """Close: no new requests, receivers end, the connection says goodbye. Synchronous.
