@@ -193,8 +193,11 @@ class Connection:
             frames, until = self.sender.take_turn()
             owed, self._work = self._work, False
             if not frames and not owed:
-                with trio.CancelScope(deadline=until):
-                    await self._idle.park()
+                if until == math.inf:
+                    await self._idle.park()  # nearly always: a scope costs 6 us
+                else:
+                    with trio.CancelScope(deadline=until):
+                        await self._idle.park()
                 continue
             if frames:
                 self._last_out = trio.current_time()
