@@ -466,7 +466,7 @@ def refusing(value):
         ({"url": "ws://ws.acme.example"}, "declaration", "url is 'ws://ws.acme.example'"),
         ({"urls": {"beta": "wss://"}}, "declaration", "names no host"),
         ({"reply_timeout": 0}, "declaration", "reply_timeout is 0"),
-        ({"rates": {"ordrs": sixth.Rate(1, 1)}}, "declaration", "rates limits 'oders'"),
+        ({"rates": {"ordrs": sixth.Rate(1, 1)}}, "declaration", "rates limits 'ordrs'"),
         ({"fatal": lambda loss: "never"}, "declaration", "fatal returned 'never'"),
         ({"fatal": refusing}, "declaration", "fatal("),
         ({"channel_named": refusing}, "declaration", "channel_named('no such channel') raised"),
@@ -562,6 +562,56 @@ def test_a_refused_request_has_its_place_in_a_talk_with_frames():
     """Nobody could say where its answer is."""
     with pytest.raises(ValueError, match="PlaceOrder: a request in refused="):
         checked(talk=[each for each in TALK if each is not TOO_MUCH])
+
+
+class Naming(sixth.AcmeSession):
+    """Puts a name of its own making into each frame, and knows answers by it."""
+
+    def __init__(self, credentials, env):
+        super().__init__(credentials, env)
+        self._env, self._keys = env, {}
+
+    def send(self, request, key):
+        name = self._env.random_bytes(8).hex()
+        self._keys[name] = key
+        return json.dumps({**json.loads(super().send(request, key)), "id": name})
+
+    def _understood(self, message):
+        if isinstance(message, dict) and isinstance(message.get("id"), str):
+            message = {**message, "id": self._keys.get(message["id"])}
+        return super()._understood(message)
+
+
+def echo(sent):
+    """Answer the newest request under its own name."""
+    return json.dumps({"id": json.loads(sent)["id"], "result": 7})
+
+
+def test_a_frame_can_be_made_of_what_was_sent():
+    """For venues whose answers repeat a name that the session made up."""
+    report = checked(
+        Naming, talk=[*TALK[:2], sixth.Time(), echo, sixth.Time(), echo], refused={}, rates={}
+    )
+    assert (4, 3) == (report.received, report.sent)
+    rules, message = broken(
+        Naming, talk=[*TALK[:2], sixth.Time(), echo], credentials="joe", refused={}
+    )
+    assert {"errors", "rehearsal", "redaction"} <= rules
+    assert "str has no field with repr=False" in message
+
+
+@attrs.frozen
+class Locked:
+    """Credentials whose secrets cannot be looked into, or are numbers."""
+
+    user: str
+    key: object = attrs.field(repr=False)
+
+
+def test_secrets_that_cannot_be_looked_into_are_secrets():
+    """A key of another library is hidden all the same; a number is looked for as text."""
+    assert set() == secrets_of(Locked("joe", object()))
+    assert "271828" in secrets_of(Locked("joe", 271828))
 
 
 def test_secrets_are_found_in_every_spelling():

@@ -67,8 +67,9 @@ def check_venue(
     Args:
         venue: what is checked.
         talk: requests to send and channels to watch, in order; without ``exchange`` also the
-            venue's frames, where they arrive. Requests then have the keys 1, 2, 3 and so on, those
-            that start channels included.
+            venue's frames, where they arrive, or in place of one a function that makes it from the
+            newest frame that was sent (for venues that repeat a name of the session's own making).
+            Requests then have the keys 1, 2, 3 and so on, those that start channels included.
         exchange: the far side: a simulated exchange, a model to make one of, or the name of a
             venue that comes simulated.
         credentials: who logs in, ``None`` for nobody.

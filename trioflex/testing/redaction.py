@@ -25,10 +25,13 @@ def secrets_of(credentials: Any) -> set[str]:
     """Return the secrets in credentials: what has ``repr=False``, in every spelling it may have.
 
     Args:
-        credentials: an attrs class or dataclass; anything else has none that can be found.
+        credentials: an attrs class or dataclass; anything else has none that can be found, nor
+            have objects that keep theirs to themselves, as keys of ``cryptography`` do.
     """
     found: set[str] = set()
     for value in _hidden(credentials, shown=True):
+        if not isinstance(value, (str, bytes, bytearray)):
+            continue
         if isinstance(value, str):
             texts = [value, *(line for line in value.splitlines() if not line.startswith("---"))]
             raw = value.encode("utf-8", "surrogatepass")
@@ -44,11 +47,11 @@ def secrets_of(credentials: Any) -> set[str]:
     return {text for text in found if len(text) >= SHORTEST}
 
 
-def _hidden(value: Any, *, shown: bool) -> Iterator[str | bytes]:
+def _hidden(value: Any, *, shown: bool) -> Iterator[object]:
     """Yield what is below a field with ``repr=False``."""
     if isinstance(value, (str, bytes, bytearray)):
         if not shown:
-            yield bytes(value) if isinstance(value, bytearray) else value
+            yield value
     elif attrs.has(type(value)):
         for field in attrs.fields(type(value)):
             yield from _hidden(getattr(value, field.name), shown=shown and bool(field.repr))
@@ -61,6 +64,8 @@ def _hidden(value: Any, *, shown: bool) -> Iterator[str | bytes]:
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from _hidden(inner, shown=shown)
+    elif not shown and value is not None:
+        yield str(value) if isinstance(value, int) else value
 
 
 def check_redaction(
@@ -73,7 +78,7 @@ def check_redaction(
     """Check what is sent, received, returned and raised for secrets."""
     found.checking("redaction")
     hidden = secrets_of(credentials) | set(secrets)
-    if credentials is not None and not hidden:
+    if credentials is not None and not any(True for _ in _hidden(credentials, shown=True)):
         found.add(
             "redaction",
             f"{type(credentials).__name__} has no field with repr=False.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
 
@@ -16,7 +16,10 @@ from ..simulator import SimulatedExchange
 from .findings import Findings, shortened
 from .session_log import SessionLog, World, recorder
 
-Talk: TypeAlias = Sequence[Request[Any] | Channel[Any] | str | bytes]
+Answer: TypeAlias = Callable[[str], str]
+"""Makes a frame of the venue from the newest one that was sent, e.g. to repeat its name."""
+
+Talk: TypeAlias = Sequence[Request[Any] | Channel[Any] | str | bytes | Answer]
 
 TURNS = 40
 """Turns of the other market participants after each part of a rehearsal: enough for hundreds of
@@ -133,14 +136,14 @@ def recite(
     logs: list[SessionLog] = []
     try:
         session = recorder(venue.session, logs)(credentials, World().env)
-        _speak(session, talk)
+        _speak(session, talk, logs[0])
     except Exception:  # it is in the log, for the rules to judge; unless it is not the session's
         if not logs or (logs[0].error is None and all(c.error is None for c in logs[0].calls)):
             raise
     return logs
 
 
-def _speak(session: Session, talk: Talk) -> None:
+def _speak(session: Session, talk: Talk, log: SessionLog) -> None:
     session.open()
     key = 0
     watched: list[Channel[Any]] = []
@@ -148,9 +151,15 @@ def _speak(session: Session, talk: Talk) -> None:
         if isinstance(item, (str, bytes)):
             session.receive(item.encode() if isinstance(item, str) else item)
             continue
-        request = item if isinstance(item, Request) else session.watch(item, True)
-        if isinstance(item, Channel):
+        if isinstance(item, Request):
+            request: Request[Any] | None = item
+        elif isinstance(item, Channel):
             watched.append(item)
+            request = session.watch(item, True)
+        else:
+            sent = [frame for call in log.calls for frame in call.transmitted()]
+            session.receive(item(sent[-1] if sent else "").encode())
+            continue
         if request is not None:
             key += 1
             session.send(request, key)
