@@ -199,3 +199,9 @@ def test_what_cannot_be_said_exactly_is_refused_here(message, complaint):
     """The caller hears of it, before anything leaves."""
     with pytest.raises(LocalProtocolError, match=complaint):
         encode("Acme", message)
+
+
+def test_json_that_a_venue_wrote_itself_goes_out_as_it_is():
+    """For venues that want numbers without an exponent, however small they are."""
+    price = msgspec.Raw("0.00000001")
+    assert '{"price":0.00000001}' == encode("acme", {"price": price})

@@ -121,7 +121,8 @@ def encode(venue: str, message: object) -> str:
 
     Args:
         venue: its name, for error messages.
-        message: built of dict, list, tuple, str, int, bool, None and Decimal.
+        message: built of dict, list, tuple, str, int, bool, None and Decimal; or of
+            ``msgspec.Raw`` where the venue's module has written a piece of JSON itself.
 
     Raises:
         trioflex.LocalProtocolError: it holds a float, a number that is not finite, text that is not
@@ -163,7 +164,7 @@ def _check(venue: str, value: object) -> None:
         raise LocalProtocolError(
             f"{venue} takes exact numbers; {value!r} is a binary float: give it as Decimal or text"
         )
-    elif type(value) not in _PLAIN:
+    elif type(value) not in _PLAIN and type(value) is not msgspec.Raw:
         raise LocalProtocolError(
             f"{venue} takes JSON; {type(value).__name__} cannot be written as such"
         )
