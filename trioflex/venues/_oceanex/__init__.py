@@ -1,0 +1,1 @@
+"""The parts of OceanEx; its public face is :mod:`trioflex.venues.oceanex`."""
