@@ -80,6 +80,18 @@ async def test_evidence_is_an_answer(autojump_clock, exchange):
     assert 0 == (await fate(exchange, ORDER))[0]
 
 
+async def test_an_interrupted_order_is_named(autojump_clock, capsys, exchange):
+    """Who interrupts an order that was sent is told what to find out; a question needs no words."""
+    exchange.silence("PlaceOrder", execute=False)
+    exchange.silence("GetBalances")
+    for request, words in ((coinflex.GetBalances(), ""), (ORDER, "tonce=7")):
+        with trio.move_on_after(5):
+            await ask(way_to("coinflex", exchange.model.credentials()), request, exchange.connector)
+        out, err = capsys.readouterr()
+        assert ("", bool(words)) == (out, "Interrupted" in err)
+        assert words in err
+
+
 @pytest.mark.parametrize("how", ["drop", "garbage"])
 async def test_outcome_unknown_when_cut_off(autojump_clock, exchange, how):
     """4, and not 8 or 9: what became of the order matters more than how that was lost."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal as D
+from typing import Any
 
+import attrs
 import pytest
 
 from trioflex import LocalProtocolError, find_venue
 from trioflex.cli.spelling import make_channel, make_request, spell
+from trioflex.protocol import Request
 from trioflex.venues import coinflex, theone
 
 VENUES = ("coinflex", "coinfloor", "theone")
@@ -43,6 +47,22 @@ def test_lists_are_separated_by_commas():
     fields = ["amount_in=1.5", "asset_in=ETH", "asset_out=USDT", "filter=bybit,gate"]
     made = make_request(theone.VENUE, "Estimate", fields)
     assert theone.Estimate("1.5", "ETH", "USDT", filter=("bybit", "gate")) == made
+
+
+@pytest.mark.parametrize("kind", [Mapping[str, object], tuple[tuple[str, str], ...]])
+def test_pairs_are_joined_by_colons(kind):
+    """Where a field takes further fields by name; a value may hold colons."""
+
+    @attrs.frozen
+    class Anything(Request[None]):
+        extra: Any = ()
+
+    Anything.__annotations__["extra"] = kind
+    venue = attrs.evolve(coinflex.VENUE, requests=(Anything,))
+    made = make_request(venue, "anything", ["extra=a:1,b:2:3"])
+    assert {"a": "1", "b": "2:3"} == made.extra
+    with pytest.raises(LocalProtocolError, match="takes name:value"):
+        make_request(venue, "anything", ["extra=a"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import trio
 import typer
 
 import trioflex
@@ -102,6 +101,7 @@ async def ask(
     listener = Listener()
     ticket: trioflex.Ticket[Any] | None = None
     reply: object = None
+    told = False
     try:
         with listener.blaming():
             async with reach(
@@ -112,15 +112,19 @@ async def ask(
             ) as client:
                 ticket = await client.submit(request)
                 reply = await ticket.reply()
-    except (KeyboardInterrupt, trio.Cancelled):
+        told = True
+    except trioflex.TrioflexError:
+        told = True  # by the error
+        raise
+    finally:
         doubtful = (TicketState.SENT, TicketState.UNKNOWN)
-        if ticket is not None and ticket.state in doubtful and request.effect is Effect.WRITE:
+        write = request.effect is Effect.WRITE
+        if not told and write and ticket is not None and ticket.state in doubtful:
             print(
                 f"Interrupted: {request!r} was sent and not answered; find out whether it happened "
                 "before you send it again.",
                 file=sys.stderr,
             )
-        raise
     return reply
 
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import types
 import typing
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 import attrs
@@ -140,6 +141,8 @@ def type_name(kind: object) -> str:
     origin, members = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return "|".join(type_name(member) for member in members if member is not type(None))
+    if takes_pairs(kind):
+        return "name:value,..."
     if origin is tuple:
         return f"{type_name(members[0])},..."
     if origin is typing.Literal:
@@ -151,3 +154,11 @@ def type_name(kind: object) -> str:
             kind.__name__, kind.__name__.lower()
         )
     return "text"
+
+
+def takes_pairs(kind: object) -> bool:
+    """Return whether a type is a mapping, or a tuple of pairs."""
+    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return True
+    return origin is tuple and typing.get_origin(members[0]) is tuple

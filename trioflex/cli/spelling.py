@@ -158,6 +158,11 @@ def _value(kind: object, text: str) -> object:
         if not number.is_finite():
             raise ValueError(text)
         return number
+    if catalogue.takes_pairs(kind):
+        pairs = [part.partition(":") for part in text.split(",") if part]
+        if not all(name and colon for name, colon, _ in pairs):
+            raise ValueError(text)
+        return {name: value for name, _, value in pairs}
     if origin is tuple:
         return tuple(_value(members[0], part) for part in text.split(",") if part)
     if origin is typing.Literal:

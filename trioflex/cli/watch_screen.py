@@ -40,6 +40,12 @@ HISTORY = 200
 
 TICKER_HEIGHT = 6
 
+LADDERS = ("OrderBook", "Book")
+"""Classes of channels that are drawn as ladders."""
+
+PICTURED = (*LADDERS, "Ticker", "Balances")
+"""Classes of channels that have a picture of their own; items of others are told in lines."""
+
 
 class WatchScreen:
     """Keeps what was reported last and draws it; an audience, and a rich renderable.
@@ -157,7 +163,7 @@ class WatchScreen:
             Layout(name="body", size=body_height),
             Layout(self._log_panel(log_height - 2), size=log_height),
         )
-        left = [name for name in self._channels if self._kind(name) == "OrderBook"]
+        left = [name for name in self._channels if self._kind(name) in LADDERS]
         right = self._right(body_height)
         if left:
             book_width = width if not right else max(38, width * 9 // 20)
@@ -190,7 +196,7 @@ class WatchScreen:
         if "Balances" in self._channels:
             lines = max(1, len(self._balances))
             parts.append(Layout(self._balances_panel(), size=min(2 + lines, height // 2)))
-        if any(self._kind(name) == "OrderBook" for name in self._channels):
+        if any(self._kind(name) in LADDERS for name in self._channels):
             parts.append(Layout(self._tape()))
         others = [n for n in self._channels if self._kind(n) not in PICTURED]
         if others or self._items:
@@ -308,10 +314,6 @@ class WatchScreen:
     def _log_panel(self, rows: int) -> Panel:
         lines = [self._line(*entry) for entry in list(self._log)[-rows:]]
         return panel(Group(*lines), "what happened")
-
-
-PICTURED = ("OrderBook", "Ticker", "Balances")
-"""Classes of channels that have a picture of their own; items of others are told in lines."""
 
 
 class Spark:
