@@ -196,6 +196,17 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     """For ``Correlation.PER_KIND``: the kind of request that is refused."""
 
 
+class Progress(msgspec.Struct, frozen=True, gc=False):
+    """A part of an answer came, and more will: the time for the reply begins anew.
+
+    ``key=None``: of the answer to the request of that kind that is under way.
+    """
+
+    key: int | None
+    request_kind: str = ""
+    """For ``Correlation.PER_KIND``: the kind of request that is being answered."""
+
+
 class Push(msgspec.Struct, frozen=True):
     """An item of a channel."""
 
@@ -242,6 +253,7 @@ Event: TypeAlias = (
     | Denied
     | Reply
     | Refusal
+    | Progress
     | Push
     | Pushes
     | Interrupted
@@ -311,6 +323,23 @@ class BatchSession(Session, Protocol):
 
         Raises:
             trioflex.RemoteProtocolError: a frame breaks the venue's protocol.
+        """
+
+
+@runtime_checkable
+class BundlingSession(Session, Protocol):
+    """A session that can start several channels with one frame, where frames are what is counted.
+
+    It is asked about requests of :meth:`Session.watch` that wait for the same rate limit and that
+    the venue does not answer one by one (every :class:`Confirm` but ``REPLY``).
+    """
+
+    def bundle(self, requests: Sequence[Request[Any]]) -> Request[Any] | None:
+        """Return one request that does what all of these do, ``None`` if there is none.
+
+        Args:
+            requests: two or more that start channels, in the order of asking; the first one may
+                be a bundle that was made here.
         """
 
 
@@ -424,6 +453,7 @@ class Venue:
 __all__ = [
     "BatchFold",
     "BatchSession",
+    "BundlingSession",
     "Channel",
     "Confirm",
     "Correlation",
@@ -436,6 +466,7 @@ __all__ = [
     "Ignored",
     "Interrupted",
     "Loss",
+    "Progress",
     "Push",
     "Pushes",
     "Ready",

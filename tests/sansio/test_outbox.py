@@ -512,3 +512,16 @@ class OutboxMachine(RuleBasedStateMachine):
 
 OutboxMachine.TestCase.settings = settings(deadline=None)
 TestOutboxMachine = OutboxMachine.TestCase
+
+
+def test_what_waits_alike_can_be_looked_at():
+    """Of one lane, rate and slot, oldest first; looking takes nothing out."""
+    outbox: Outbox[str] = Outbox(Rates({}))
+    handles = [outbox.put(item, Lane.CONTROL, bucket="b", slot=None) for item in ("one", "two")]
+    outbox.put("elsewhere", Lane.CONTROL, bucket="c", slot=None)
+    outbox.put("other lane", Lane.REQUEST, bucket="b", slot=None)
+    outbox.put("other slot", Lane.CONTROL, bucket="b", slot="s")
+    for _ in range(2):
+        found = outbox.alike(Lane.CONTROL, bucket="b", slot=None)
+        assert [(handles[0], "one"), (handles[1], "two")] == found
+    assert [] == outbox.alike(Lane.CONTROL, bucket="nothing", slot=None)

@@ -171,6 +171,17 @@ class Outbox(Generic[I]):
                 return entry.item
         return None if wake_at == math.inf else Sleep(wake_at)
 
+    def alike(self, lane: Lane, *, bucket: str, slot: Hashable | None) -> list[tuple[int, I]]:
+        """Return what waits in one lane for the same rate and slot, oldest first, with handles.
+
+        Args:
+            lane: where it waits.
+            bucket: the rate limit that it counts against.
+            slot: what has to be free before it may go.
+        """
+        queue = self._queues[lane].get((lane, bucket, slot), {})
+        return [(handle, entry.item) for handle, entry in queue.items()]
+
     def withdraw(self, handle: int) -> bool:
         """Take an item back.
 

@@ -22,6 +22,7 @@ from ..protocol import (
     Goodbye,
     Ignored,
     Interrupted,
+    Progress,
     Push,
     Pushes,
     Ready,
@@ -171,6 +172,10 @@ class Dispatcher:
                 self._answer(event, key, kind, event)
             case Transmit(frame):
                 self._sender.transmit(frame)
+            case Progress(key, kind):
+                if not self._sender.extend(key, kind):
+                    why = "it is a part of an answer to nothing that was asked"
+                    core.unmatched.put(Unmatched(event, why, self._number))
             case Push(channel, value):
                 self._pushes(channel, [value])
             case Pushes(channel, values):

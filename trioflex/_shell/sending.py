@@ -20,7 +20,7 @@ from .._sansio.keepalive import Sleep
 from .._sansio.outbox import Lane, Outbox
 from .._sansio.registry import Ask, Bootstrap, Effect, Withdraw
 from .._vocabulary.errors import LocalProtocolError
-from ..protocol import Confirm, Request, Session
+from ..protocol import BundlingSession, Confirm, Request, Session
 from .core import Core
 from .ticket import Ticket, TicketState
 
@@ -79,6 +79,8 @@ class Sender:
         self._replaying = 0
         self._reply_due: deque[tuple[float, int, Ticket[Any]]] = deque()
         self._confirm_due: deque[tuple[float, int, Ask | Bootstrap]] = deque()
+        self._extended: dict[int, float] = {}
+        self._bundling = session if isinstance(session, BundlingSession) else None
 
     # -- in: what wants to leave ---------------------------------------------------------------
 
@@ -217,6 +219,9 @@ class Sender:
             owner._leave()
             self._make_room()
         answered = _answered(owner)
+        bundled: list[Ask] = []
+        if self._bundling is not None and not answered and isinstance(owner, Ask) and owner.on:
+            request, bundled = self._bundle(self._bundling, request)
         key = self.correlator.start(owner, _kind(request)) if answered else 0
         try:
             frame = self._session.send(request, key)
@@ -225,6 +230,8 @@ class Sender:
             if answered:
                 self.correlator.finish(key, _kind(request))
             self._unsendable(owner, exc)
+            for ask in bundled:
+                self._unsendable(ask, exc)
             return None
         self._core.counters.requests += 1
         limits = self._core.limits
@@ -239,12 +246,31 @@ class Sender:
         # would keep it closed for ever: its time is measured like the others'.
         starts = isinstance(owner, Ask) and owner.on
         if limits.subscribe < math.inf and (answered or starts):
-            self._confirm_due.append((now + limits.subscribe, key, owner))
+            for due in (owner, *bundled):
+                self._confirm_due.append((now + limits.subscribe, key, due))
             self._hurry(now + limits.subscribe)
         if isinstance(owner, Ask) and owner.on:
-            self._watched(owner)
-            self._replay_left()
+            for ask in (owner, *bundled):
+                self._watched(ask)
+                self._replay_left()
         return frame
+
+    def _bundle(
+        self, session: BundlingSession, request: Request[Any]
+    ) -> tuple[Request[Any], list[Ask]]:
+        """Take along what can leave in the same frame; return the whole, and whose the rest is."""
+        taken: list[Ask] = []
+        for handle, item in self._outbox.alike(Lane.CONTROL, bucket=request.bucket, slot=None):
+            ask = item.owner
+            if not isinstance(ask, Ask) or not ask.on:
+                break  # what stops a channel must not be overtaken by what starts it anew
+            whole = session.bundle((request, item.request))
+            if whole is None:
+                break
+            self._outbox.withdraw(handle)
+            request = whole
+            taken.append(ask)
+        return request, taken
 
     def _check(self, frame: str) -> None:
         """Refuse a frame that the venue, or UTF-8, cannot take."""
@@ -282,6 +308,19 @@ class Sender:
             deadline = min(deadline, self._confirm_due[0][0])
         return deadline
 
+    def extend(self, key: int | None, kind: str) -> bool:
+        """A part of an answer came: its time begins anew. Return whether it answers anything."""
+        owner = self.correlator.peek(key, kind)
+        if owner is None:
+            return False
+        limit = self._core.limits.reply
+        if isinstance(owner, Ticket) and owner.state is TicketState.SENT and limit < math.inf:
+            due = trio.current_time() + limit
+            self._extended[owner.key] = due
+            self._reply_due.append((due, owner.key, owner))
+            self._hurry(due)
+        return True
+
     def expire(self, now: float) -> None:
         """Let everything run out whose time has come."""
         limits = self._core.limits
@@ -290,7 +329,10 @@ class Sender:
                 item.owner._not_sent("its rate limit held it back for longer than send_within")
                 self._make_room()
         while self._reply_due and self._reply_due[0][0] <= now:
-            _, key, ticket = self._reply_due.popleft()
+            due, key, ticket = self._reply_due.popleft()
+            if due < self._extended.get(key, due) and ticket.state is TicketState.SENT:
+                continue  # a later entry is about it
+            self._extended.pop(key, None)
             if ticket.state is TicketState.SENT:
                 self._silence(ticket, f"no answer within {limits.reply:g} s", None)
                 self.correlator.abandon(key, now)
