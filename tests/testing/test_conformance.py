@@ -608,6 +608,19 @@ class Locked:
     key: object = attrs.field(repr=False)
 
 
+class Blurting(sixth.AcmeSession):
+    def close(self):
+        raise KeyError(self._credentials.secret)
+
+
+def test_a_failure_shows_no_secrets():
+    """What is quoted of the session's own words is masked: test reports are logs, too."""
+    rules, message = broken(Blurting)
+    assert {"errors", "redaction"} == rules
+    assert "close() raised KeyError: '***'" in message
+    assert "hunter2" not in message
+
+
 def test_secrets_that_cannot_be_looked_into_are_secrets():
     """A key of another library is hidden all the same; a number is looked for as text."""
     assert set() == secrets_of(Locked("joe", object()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from .. import RefusalKind
 from ..protocol import Channel, Ready, Reply, Request, Venue
 from ..simulator import ExchangeModel, SimulatedExchange
@@ -17,10 +19,10 @@ from .declaration import (
     check_values,
     listed,
 )
-from .findings import Findings, VenueCheckFailed, VenueReport
+from .findings import BrokenRule, Findings, VenueCheckFailed, VenueReport
 from .hostile import check_hostile
 from .purity import check_calls, check_purity
-from .redaction import check_redaction
+from .redaction import check_redaction, secrets_of
 from .rehearsal import Talk, recite, rehearse
 from .session_log import SessionLog
 
@@ -87,6 +89,7 @@ def check_venue(
         ValueError: a request in ``refused`` is not in the talk, where that has the frames.
     """
     found = Findings()
+    secrets = tuple(secrets)
     refusals = dict(refused or {})
     check_declaration(venue, found)
     check_values([each for each in talk if isinstance(each, (Request, Channel))], found)
@@ -103,7 +106,7 @@ def check_venue(
     check_evidence(venue, _values(logs), found)
     check_redaction(venue, logs, credentials, secrets, found)
     if found.broken:
-        raise VenueCheckFailed(venue.name, found.broken)
+        raise VenueCheckFailed(venue.name, _masked(found.broken, credentials, secrets))
     return _report(venue, logs, found, hostile)
 
 
@@ -147,6 +150,21 @@ def _values(logs: Iterable[SessionLog]) -> list[Any]:
         for event in call.events
         if isinstance(event, Reply)
     ]
+
+
+def _masked(
+    broken: Iterable[BrokenRule], credentials: Any, secrets: Iterable[str]
+) -> tuple[BrokenRule, ...]:
+    """Take the secrets out of what was quoted: test reports are logs, too."""
+    # The longest first: one may be a part of another.
+    hidden = sorted(secrets_of(credentials) | set(secrets), key=len, reverse=True)
+
+    def masked(text: str) -> str:
+        for secret in hidden:
+            text = text.replace(secret, "***")
+        return text
+
+    return tuple(attrs.evolve(each, what=masked(each.what)) for each in broken)
 
 
 def _report(venue: Venue, logs: list[SessionLog], found: Findings, hostile: int) -> VenueReport:

@@ -196,7 +196,9 @@ def same(call: Call, other: Call) -> bool:
     """Return whether two calls had the same outcome."""
     if call.error is not None or other.error is not None:
         return type(call.error) is type(other.error) and str(call.error) == str(other.error)
-    return bool((call.copy or call.outcome) == (other.copy or other.outcome))
+    if call.copy is not None and other.copy is not None:
+        return call.copy == other.copy
+    return bool(call.outcome == other.outcome)
 
 
 def shown(call: Call) -> str:
