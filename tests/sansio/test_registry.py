@@ -368,6 +368,28 @@ def test_the_first_push_confirms_where_nothing_else_does():
     assert [("to", 3)] == reader.seen
 
 
+@attrs.frozen
+class Headlines(News):
+    """Confirmed by its first push, and with something to ask for then."""
+
+    @property
+    def bootstrap(self):
+        return GetNumber(self.name)
+
+
+def test_a_first_push_is_followed_by_the_bootstrap_once():
+    """It confirms that items come; what was before them is asked for, and comes first."""
+    registry, entry, [reader] = joined(channel=Headlines())
+    assert [] == registry.sent(entry, 1, 0.0)
+
+    assert [Bootstrap(entry, 1, GetNumber("news"))] == registry.push(Headlines(), ("to", 6), 0.0)
+    assert [] == registry.push(Headlines(), ("to", 7), 0.0)
+    registry.bootstrapped(entry, 1, ("full", 5), 0.0)
+    registry.flush()
+
+    assert [("full", 5), ("to", 6), ("to", 7)] == reader.seen
+
+
 @pytest.mark.parametrize("channel", [Booted(), Own()])
 def test_a_bootstrap_gets_the_snapshot(channel):
     """Asked for behind the subscription, and waited for as long."""

@@ -277,10 +277,9 @@ class Registry:
             self._gather(entry, value)
             return []
         entry.held.append(value)
-        first = entry.channel.confirm is Confirm.FIRST_PUSH
-        if first and self._bootstrap(entry.channel) is None:
-            self._go_live(entry, None, now)
-        elif len(entry.held) > HELD_LIMIT:
+        if len(entry.held) == 1 and entry.channel.confirm is Confirm.FIRST_PUSH:
+            return self.confirmed(entry, entry.generation, None, now)
+        if len(entry.held) > HELD_LIMIT:
             return self.interrupt(channel, GapReason.SEQUENCE, now)
         return []
 
