@@ -129,6 +129,8 @@ class Timeline(Listener):
             cause = broken.__cause__ or broken
             if isinstance(cause, ssl.SSLCertVerificationError):
                 why = f"the certificate of {host} was refused: {cause.verify_message}"
+            elif isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+                why = f"{host} does not speak TLS at that port"
             elif isinstance(cause, ssl.SSLError) and cause.reason:
                 why = f"the TLS handshake with {host} failed: {cause.reason}"
             else:
