@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .. import RefusalKind
 from ..protocol import Channel, Ready, Reply, Request, Venue
-from ..simulator import ExchangeModel, SimulatedExchange
 from .answers import check_answers, check_correlation
 from .batches import check_batches, check_channels_of, pushed
 from .declaration import (
@@ -23,14 +22,17 @@ from .findings import BrokenRule, Findings, VenueCheckFailed, VenueReport
 from .hostile import check_hostile
 from .purity import check_calls, check_purity
 from .redaction import check_redaction, secrets_of
-from .rehearsal import Talk, recite, rehearse
+from .rehearsal import recite, rehearse
 from .session_log import SessionLog
+
+if TYPE_CHECKING:
+    from ..simulator import ExchangeModel, SimulatedExchange
 
 
 def check_venue(
     venue: Venue,
     *,
-    talk: Talk,
+    talk: Sequence[Request[Any] | Channel[Any] | str | bytes | Callable[[str], str]],
     exchange: SimulatedExchange | ExchangeModel | str | None = None,
     credentials: Any = None,
     refused: Mapping[Request[Any], RefusalKind] | None = None,
@@ -97,6 +99,9 @@ def check_venue(
     if exchange is None:
         logs = recite(venue, credentials, talk, refusals)
     else:
+        # The plugin loads this module wherever pytest starts; the simulator is not for everybody.
+        from ..simulator import SimulatedExchange
+
         far_side = (
             exchange if isinstance(exchange, SimulatedExchange) else SimulatedExchange(exchange)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import trio
@@ -12,9 +12,11 @@ from trio.testing import MockClock
 
 from .. import Client, RefusalKind, Refused, TrioflexError, open_client
 from ..protocol import Channel, Request, Session, Venue
-from ..simulator import SimulatedExchange
 from .findings import Findings, shortened
 from .session_log import SessionLog, World, recorder
+
+if TYPE_CHECKING:
+    from ..simulator import SimulatedExchange
 
 Answer: TypeAlias = Callable[[str], str]
 """Makes a frame of the venue from the newest one that was sent, e.g. to repeat its name."""
