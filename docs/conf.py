@@ -57,13 +57,14 @@ nitpick_ignore_regex = [
     # How a model is joined to its hosting and its engine, for those who write one.
     (
         r"py:class",
-        r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk)\.\w+",
+        r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk|midchains_peer|midchains_desk)\.\w+",
     ),
     # Said in passing; each is one word further on.
     (r"py:(attr|data)", r"(Level\.price|EPOCH|record)"),
     # Whatever can ask or follow a venue; a Client can.
     (r"py:class", r"trioflex\.venues\._floor\.find\.Asks"),
     (r"py:class", r"trioflex\.venues\._theone\.recovery\.(Asks|Follows)"),
+    (r"py:class", r"trioflex\.venues\._midchains\.recovery\.Asks"),
     # What of a request's text is a setting of the venue.
     (r"py:class", r"trioflex\.venues\._theone\.requests\.Wording"),
     # Decimal, int or text: what `trioflex.venues` modules take for an amount.

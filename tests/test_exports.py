@@ -25,6 +25,7 @@ PUBLIC_MODULES = [
     "trioflex.testing",
     "trioflex.venues.coinfloor",
     "trioflex.venues.coinflex",
+    "trioflex.venues.midchains",
     "trioflex.venues.theone",
 ]
 # A venue's words are its own: coinflex.OrderBook is a channel, trioflex.book.OrderBook a fold.

@@ -23,9 +23,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trioflex.simulator import FloorAccount, TheOneAccount
+    from trioflex.simulator import FloorAccount, MidchainsAccount, TheOneAccount
 
-VENUES = ("coinflex", "coinfloor", "theone")
+VENUES = ("coinflex", "coinfloor", "midchains", "theone")
 
 
 async def simulate_command(
@@ -44,7 +44,7 @@ async def simulate_command(
         tls: serve ``wss://``, with an authority made for this run.
         seed: chooses the course of the market, and everything else that is random.
         accounts: users beside the default one, each as ``USER_ID:COOKIE:PASSPHRASE``, for TheOne as
-            ``KEY:SECRET``.
+            ``KEY:SECRET``, for MidChains as ``USER:PASSWORD``.
         trade: whether the other market participants trade.
 
     Raises:
@@ -143,14 +143,35 @@ def parse_key(text: str) -> TheOneAccount:
     return TheOneAccount(key, secret)
 
 
-def _accounts(venue: str, texts: Sequence[str]) -> list[FloorAccount] | list[TheOneAccount]:
+def parse_user(text: str) -> MidchainsAccount:
+    """Return the account written as ``USER:PASSWORD``; the password may hold colons.
+
+    Raises:
+        ValueError: it is not written so. The message never repeats the password.
+    """
+    from trioflex.simulator import MidchainsAccount
+
+    user, colon, password = text.partition(":")
+    if not (user and colon and password and user.isascii() and user.isprintable()):
+        raise ValueError(
+            "an account of midchains is USER:PASSWORD, with a user of printable ASCII; one was"
+            " given that is not"
+        )
+    return MidchainsAccount(user, password)
+
+
+def _accounts(
+    venue: str, texts: Sequence[str]
+) -> list[FloorAccount] | list[TheOneAccount] | list[MidchainsAccount]:
     """Return a venue's default account, whose credentials are printed, and the others.
 
     Raises:
         ValueError: one is malformed.
     """
-    from trioflex.simulator import FloorAccount, TheOneAccount
+    from trioflex.simulator import FloorAccount, MidchainsAccount, TheOneAccount
 
+    if venue == "midchains":
+        return [MidchainsAccount(), *map(parse_user, texts)]
     if venue == "theone":
         return [TheOneAccount(), *map(parse_key, texts)]
     return [FloorAccount(), *map(parse_account, texts)]
@@ -179,7 +200,7 @@ def _check_venue(venue: str) -> str:
 
 
 def _check_accounts(venue: str, texts: list[str]) -> list[str]:
-    from trioflex.simulator import FloorAccount
+    from trioflex.simulator import TheOneAccount
 
     try:
         accounts = _accounts(venue, texts)
@@ -187,7 +208,7 @@ def _check_accounts(venue: str, texts: list[str]) -> list[str]:
         raise typer.BadParameter(str(wrong)) from None
     seen: set[int | str] = set()
     for account in accounts:
-        name = account.user_id if isinstance(account, FloorAccount) else account.key
+        name = account.key if isinstance(account, TheOneAccount) else account.user_id
         if name in seen:
             raise typer.BadParameter(f"user {name} is there already: give each of them once")
         seen.add(name)
@@ -212,7 +233,7 @@ def simulate(
             "--account",
             metavar="USER_ID:COOKIE:PASSPHRASE",
             help="One more user, for this simulation only; may be given several times."
-            " For theone: KEY:SECRET.",
+            " For theone: KEY:SECRET, for midchains: USER:PASSWORD.",
         ),
     ] = None,
     trade: Annotated[

@@ -18,6 +18,10 @@ from .floor import Balance as Balance
 from .floor_peer import Command as Command
 from .floor_profile import FloorAccount as FloorAccount
 from .limits import Limit as Limit, Limits as Limits
+from .midchains import (
+    MidchainsAccount as MidchainsAccount,
+    MidchainsModel as MidchainsModel,
+)
 from .peer import ExchangeModel as ExchangeModel, Link as Link, Peer as Peer
 from .server import ServerAddress as ServerAddress, open_server as open_server, serve as serve
 from .tally import ExchangeStatistics as ExchangeStatistics, SeenFrame as SeenFrame

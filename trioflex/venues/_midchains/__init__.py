@@ -1,0 +1,1 @@
+"""The parts of MidChains' venue module; programs import ``trioflex.venues.midchains``."""
