@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import ClassVar
 
 import attrs
 import pytest
 import trio
 
 from tests import acme
+from trioflex.protocol import Channel, Confirm, Push
 
 BOOK = acme.Book("X")
 
@@ -98,3 +100,42 @@ async def test_a_connection_that_is_lost_meanwhile_settles_it(
             await trio.testing.wait_all_tasks_blocked()
             exchange.drop()
         assert trio.current_time() < 5.0
+
+
+@attrs.frozen
+class Rain(Channel):
+    """Done when sent, with something to ask for then."""
+
+    confirm: ClassVar[Confirm] = Confirm.SENT
+
+    @property
+    def bootstrap(self):
+        return acme.GetOrders()
+
+
+class RainSession(acme.Session):
+    def watch(self, channel, on):
+        return acme.Watch("weather", on)
+
+    def _push(self, name, value, seq):
+        return [Push(Rain(), value)]
+
+
+async def test_a_refusal_that_is_about_an_older_attempt_stops_nothing(
+    acme_client, exchange, model, autojump_clock
+):  # M9
+    """The newer attempt is under way; stopped on the wire it would be live and silent."""
+    exchange.delay("getorders", 1)
+    exchange.refuse("getorders", "no", "no", times=1)
+    venue = attrs.evolve(acme.VENUE, session=RainSession)
+    async with acme_client(venue=venue) as client, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def start_over():
+            await trio.testing.wait_all_tasks_blocked()
+            client._core.registry.entries[Rain()].members[0].subscriber.resubscribe()
+
+        async with client.subscribe(Rain()) as receiver:
+            assert () == await receiver.receive()
+            model.push("weather", "rain")
+            assert "rain" == await receiver.receive()

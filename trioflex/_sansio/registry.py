@@ -222,9 +222,13 @@ class Registry:
         if entry.generation == generation and entry.state is State.PENDING:
             self._go_live(entry, value, now)
 
-    def refused(self, entry: Entry, generation: int, code: str, message: str) -> None:
-        """The venue will not serve the channel: its receivers, and nobody else, end."""
-        self._end(
+    def refused(self, entry: Entry, generation: int, code: str, message: str) -> bool:
+        """The venue will not serve the channel: its receivers, and nobody else, end.
+
+        Returns:
+            Whether that is news: it may be about an attempt that is over.
+        """
+        return self._end(
             entry,
             generation,
             lambda: SubscriptionRefused(
@@ -356,12 +360,13 @@ class Registry:
         if entry.follow is not None:
             entry.follow(batch)
 
-    def _end(self, entry: Entry, generation: int, error: Callable[[], TrioflexError]) -> None:
+    def _end(self, entry: Entry, generation: int, error: Callable[[], TrioflexError]) -> bool:
         if entry.generation != generation or entry.state not in (State.WANTED, State.PENDING):
-            return
+            return False
         entry.move(Cause.REFUSED)
         if self.entries.get(entry.channel) is entry:
             del self.entries[entry.channel]
         members, entry.members = entry.members, []
         for member in members:
             member.subscriber.fail(error)
+        return True

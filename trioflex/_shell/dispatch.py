@@ -247,6 +247,7 @@ class Dispatcher:
             logger.info("%r was not unsubscribed: %s", owner.entry.channel, message)
             self._sender.apply(core.registry.stopped(owner))
         else:
-            core.registry.refused(owner.entry, owner.generation, code, message)
-            if isinstance(owner, Bootstrap):
-                self._sender.apply([core.registry.stop(owner.entry, owner.generation)])
+            entry, generation = owner.entry, owner.generation
+            current = core.registry.refused(entry, generation, code, message)
+            if current and isinstance(owner, Bootstrap):
+                self._sender.apply([core.registry.stop(entry, generation)])
