@@ -360,3 +360,14 @@ async def test_what_is_no_request_is_a_type_error(acme_client, autojump_clock):
     async with acme_client() as client:
         with pytest.raises(TypeError, match="requests of its own classes"):
             await client.request("ping")
+
+
+async def test_only_writes_count_as_outcomes_that_are_unknown(
+    acme_client, exchange, autojump_clock
+):
+    """An answer that is lost to a question is no loss to the account."""
+    exchange.silence("echo", execute=False)
+    async with acme_client() as client:
+        with pytest.raises(ReplyLost):
+            await client.request(acme.Echo("anybody?"))
+        assert 0 == client.statistics().outcome_unknown

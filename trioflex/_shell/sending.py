@@ -20,7 +20,7 @@ from .._sansio.keepalive import Sleep
 from .._sansio.outbox import Lane, Outbox
 from .._sansio.registry import Ask, Bootstrap, Effect, Withdraw
 from .._vocabulary.errors import LocalProtocolError
-from ..protocol import BundlingSession, Confirm, Request, Session
+from ..protocol import BundlingSession, Confirm, Effect as RequestEffect, Request, Session
 from .core import Core
 from .ticket import Ticket, TicketState
 
@@ -390,5 +390,5 @@ class Sender:
     def _silence(self, ticket: Ticket[Any], why: str, cause: BaseException | None) -> None:
         ticket._silence(why, cause)
         self._core.ledger.over(ticket)
-        if ticket.state is TicketState.UNKNOWN:
+        if ticket.state is TicketState.UNKNOWN and ticket.request.effect is RequestEffect.WRITE:
             self._core.counters.outcome_unknown += 1
