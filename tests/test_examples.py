@@ -15,7 +15,9 @@ from trioflex.simulator import SimulatedExchange, open_server, system_clock
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-PROGRAMS = ["ticker", "quoting_bot", "order_fate", "fanout", "stop_loss", "theone_swap"]
+PROGRAMS = [
+    "ticker", "quoting_bot", "order_fate", "fanout", "stop_loss", "theone_swap", "midchains_fate",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -121,6 +123,13 @@ async def test_theone_swap_with_a_venue_elsewhere(example, capsys, monkeypatch):
         out = await told(example, capsys, "theone_swap", "--url", address.url)
     assert "no answer" not in out
     assert re.search(r"ord_000001 is FILLED: [\d.]+ USDT", out)
+
+
+async def test_midchains_fate(example, capsys, autojump_clock):
+    """The order whose answer was lost is found by its name, and was placed once."""
+    out = await told(example, capsys, "midchains_fate")
+    assert re.search(r"R00001: buy 0.01 BTCUSD at 1000, open", out), out
+    assert out.endswith("cancelled: R00001\n")
 
 
 async def test_with_a_venue_elsewhere(example, capsys):
