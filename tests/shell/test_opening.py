@@ -168,6 +168,15 @@ async def test_a_bug_in_a_venues_module_is_an_internal_error(acme_client, exchan
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+async def test_a_goodbye_does_not_hide_a_bug(acme_client, exchange, autojump_clock):
+    """A venue that said that it would close has not caused what went wrong in its module."""
+    with pytest.raises(InternalError):
+        async with acme_client():
+            exchange.push('{"bye": "see you", "back": true}')
+            exchange.push('{"boom": 1}')
+            await trio.sleep_forever()
+
+
 async def test_a_bug_in_a_connector_is_an_internal_error(acme_client, autojump_clock):
     """A connector that raises what it must not is a bug, and named as one."""
 

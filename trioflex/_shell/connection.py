@@ -130,7 +130,8 @@ class Connection:
         """End the connection; the first cause wins. Synchronous: users are told now."""
         if self.over is not None:
             return
-        if self._goodbye is not None and loss.goodbye is None:
+        bug = isinstance(loss.error, InternalError)
+        if self._goodbye is not None and loss.goodbye is None and not bug:
             loss = attrs.evolve(loss, goodbye=self._goodbye, error=None)
         self.over = loss
         self.ready = False
