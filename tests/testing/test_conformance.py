@@ -32,7 +32,7 @@ from trioflex.protocol import (
 from trioflex.simulator import SimulatedExchange
 from trioflex.testing import VenueCheckFailed, check_venue
 from trioflex.testing.redaction import secrets_of
-from trioflex.venues import coinflex, coinfloor, theone
+from trioflex.venues import coinflex, coinfloor, midchains, theone
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial"
 
@@ -108,6 +108,28 @@ def test_theone_keeps_the_contract():
     assert 0 < report.pushes
 
 
+def test_midchains_keeps_the_contract():
+    """Feeds, the trading session, and the queries, over the simulated exchange."""
+    report = check_venue(
+        midchains.VENUE,
+        exchange="midchains",
+        credentials=midchains.Credentials("JOHNUSER", "PASSWORD"),
+        talk=[
+            midchains.Book("BTCUSD"),
+            midchains.Trades("BTCUSD"),
+            midchains.Orders(),
+            midchains.Sales(),
+            midchains.Positions(),
+            midchains.AddOrder("BTCUSD", "B", "0.01", "100"),
+            midchains.QueryOrders(),
+            midchains.QueryTrades(),
+            midchains.QueryPositions(),
+        ],
+        refused={midchains.CancelOrder("BTCUSD", "99999999"): RefusalKind.NOT_FOUND},
+    )
+    assert 0 < report.pushes
+
+
 def test_acme_keeps_the_contract():
     """The fictional venue of the shell's tests, with a model of its own for the far side."""
     report = check_venue(
@@ -138,12 +160,18 @@ def test_the_venue_of_the_tutorial_keeps_the_contract(monkeypatch):
     load("test_acme_venue").test_acme_keeps_the_contract()
 
 
-@pytest.mark.parametrize("name", ["coinflex", "coinfloor", "theone"])
+CHECKED = {
+    "coinflex": coinflex,
+    "coinfloor": coinfloor,
+    "midchains": midchains,
+    "theone": theone,
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
 def test_registered_venues_are_those_that_are_checked(name):
     """The names under which programs find them lead to what is checked here."""
-    assert {"coinflex": coinflex, "coinfloor": coinfloor, "theone": theone}[
-        name
-    ].VENUE is find_venue(name)
+    assert CHECKED[name].VENUE is find_venue(name)
 
 
 # -- a venue that breaks one rule ----------------------------------------------------------------

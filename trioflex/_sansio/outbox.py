@@ -179,8 +179,8 @@ class Outbox(Generic[I]):
             bucket: the rate limit that it counts against.
             slot: what has to be free before it may go.
         """
-        queue = self._queues[lane].get((lane, bucket, slot), {})
-        return [(handle, entry.item) for handle, entry in queue.items()]
+        queue = self._queues[lane].get((lane, bucket, slot))
+        return [] if queue is None else [(handle, entry.item) for handle, entry in queue.items()]
 
     def withdraw(self, handle: int) -> bool:
         """Take an item back.

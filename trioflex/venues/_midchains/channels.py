@@ -378,7 +378,7 @@ class Positions(Channel[Any]):
         return QueryPositions()
 
 
-FEEDS = {"book": Book, "trade": Trades}
+FEEDS: dict[str, Callable[[str], Channel[Any]]] = {"book": Book, "trade": Trades}
 
 
 def channel_named(name: str) -> Channel[Any] | None:
