@@ -57,7 +57,7 @@ nitpick_ignore_regex = [
     # How a model is joined to its hosting and its engine, for those who write one.
     (
         r"py:class",
-        r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk|midchains_peer|midchains_desk)\.\w+",
+        r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk|midchains_peer|midchains_desk|midchains_order)\.\w+",
     ),
     # Said in passing; each is one word further on.
     (r"py:(attr|data)", r"(Level\.price|EPOCH|record)"),

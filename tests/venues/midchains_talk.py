@@ -6,9 +6,9 @@ import base64
 import json
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from trioflex import system_env
 from trioflex.protocol import Env, Ready, Transmit
 from trioflex.venues import midchains
 
@@ -58,7 +58,11 @@ def env_of(clock, encrypt=None):
 
 def real_env():
     """With real encryption."""
-    return env_of(Clock(), system_env().encrypt_pkcs1v15)
+
+    def encrypt(der, data):
+        return serialization.load_der_public_key(der).encrypt(data, padding.PKCS1v15())
+
+    return env_of(Clock(), encrypt)
 
 
 def decrypted(key, frame):

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 
 from .flow import Habits, OrderFlow
 from .limits import Allowance, Limit
-from .midchains_desk import ASSET_SCALE, PRICE_SCALE, Desk, SimulatedOrder
+from .midchains_desk import ASSET_SCALE, PRICE_SCALE, Desk
+from .midchains_order import SimulatedOrder
 from .midchains_peer import MidchainsPeer
 from .peer import Link
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .limits import Allowance
-from .midchains_desk import Complaint, milliseconds
+from .midchains_order import Complaint, milliseconds
 from .peer import Link
 
 if TYPE_CHECKING:
