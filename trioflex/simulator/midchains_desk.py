@@ -87,7 +87,7 @@ class Desk:
             )
             for name, (base, quote, _) in markets.items()
         }
-        self.engine = Engine(
+        self.engine: Engine = Engine(
             self.markets.values(), rules=Rules(fee_rate=Decimal(0)), seed=seed, clock=clock
         )
         self.orders: dict[str, SimulatedOrder] = {}
