@@ -191,6 +191,14 @@ def test_the_last_attempt_is_spread_over_what_is_left_and_is_the_last():
     )
 
 
+def test_a_delay_that_just_fits_is_an_ordinary_one():
+    """At the end is not past the end."""
+    subject = backoff(Reconnect(base=20, cap=20, give_up_after=300))
+    subject.failed(0, Retry.AGAIN)
+
+    assert Wait(10.0) == subject.failed(290, Retry.AGAIN)
+
+
 def test_a_stable_connection_after_the_last_attempt_starts_afresh():
     """The end of one outage is not the end of the next."""
     subject = backoff(Reconnect(base=60, give_up_after=300))
@@ -203,7 +211,8 @@ def test_a_stable_connection_after_the_last_attempt_starts_afresh():
 
 
 @pytest.mark.parametrize(
-    ("retry", "retry_after", "least"), [(Retry.LATER, None, 60), (Retry.AGAIN, 20, 20)]
+    ("retry", "retry_after", "least"),
+    [(Retry.LATER, None, 60), (Retry.AGAIN, 20, 20), (Retry.AGAIN, 10, 10)],
 )
 def test_a_delay_that_the_venue_asks_for_past_the_end_is_the_end(retry, retry_after, least):
     """Trying before it was allowed would be rude, waiting without trying foolish."""  # L4

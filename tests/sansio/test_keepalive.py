@@ -47,11 +47,19 @@ def test_a_ping_without_an_answer_is_death():
 
 def test_a_clock_that_jumped_is_death():
     """After a laptop's sleep nobody is asked any more: the venue has hung up long since."""  # W12
-    verdict = keepalive(COINFLEX, now=3600, last_in=0, ping_sent_at=None)
+    verdict = keepalive(COINFLEX, now=3600, last_in=10, ping_sent_at=None)
 
     assert isinstance(verdict, Dead)
-    assert "nothing was received for 3600.0 s" in verdict.why
+    assert "nothing was received for 3590.0 s" in verdict.why
     assert "the clock jumped" in verdict.why
+
+
+@pytest.mark.parametrize(("now", "dead"), [(59.999, False), (60, True)])
+def test_an_unasked_peer_is_dead_when_an_asked_one_would_be(now, dead):
+    """The jump's limit is the one that a ping in time would have led to."""  # W12
+    verdict = keepalive(COINFLEX, now=now, last_in=0, ping_sent_at=None)
+
+    assert dead == isinstance(verdict, Dead)
 
 
 def test_a_clock_that_jumped_after_an_answered_ping_is_death():

@@ -260,6 +260,21 @@ def test_handles_grow():
     assert min(put(outbox, 3)) > max(before)
 
 
+def test_alike_is_what_waits_for_the_same_things():
+    """Same lane, bucket and slot, oldest first; looking takes nothing."""
+    outbox = opened()
+    first, _, third = put(outbox, "a", "b", "c", bucket="x", slot="s")[:3]
+    put(outbox, "other bucket", bucket="y", slot="s")
+    put(outbox, "other slot", bucket="x")
+    put(outbox, "other lane", lane=CONTROL, bucket="x", slot="s")
+    outbox.withdraw(first + 1)
+
+    assert [(first, "a"), (third, "c")] == outbox.alike(REQUEST, bucket="x", slot="s")
+    assert [] == outbox.alike(REQUEST, bucket="z", slot=None)
+    assert outbox.withdraw(first)
+    assert [(third, "c")] == outbox.alike(REQUEST, bucket="x", slot="s")
+
+
 # -- expiry --------------------------------------------------------------------------------------
 
 
@@ -375,6 +390,32 @@ def test_what_can_expire_leaves_nothing_behind():
     assert len(outbox._expiries) < 50
     assert keep == list(outbox._entries)
     assert 1 == len(outbox._queues[REQUEST])
+
+
+def test_connections_that_end_leave_nothing_behind_either():
+    """What was drained does not count among what can expire."""
+    outbox = opened()
+    for _ in range(1000):
+        put(outbox, *range(5), expires=10**6)
+        outbox.drain()
+    for n in range(100):
+        [handle] = put(outbox, n, expires=10**6)
+        outbox.withdraw(handle)
+
+    assert len(outbox._expiries) < 50
+
+
+def test_the_earliest_stays_first_when_others_are_swept_out():
+    """Whatever order they were put in, and whichever of them have left."""
+    outbox = opened()
+    leaving = [put(outbox, n, expires=n)[0] for n in range(1, 40)]
+    staying = [put(outbox, n, expires=n)[0] for n in (100, 90, 80, 70)]
+    for handle in leaving:
+        outbox.withdraw(handle)
+        assert outbox.next_expiry <= 70
+    assert 4 == len(staying)
+
+    assert [70, 80, 90, 100] == outbox.expired(100)
 
 
 @pytest.mark.parametrize("leave", ["sent", "withdrawn from the front", "withdrawn from the back"])

@@ -25,7 +25,7 @@ def pure_pytest(*arguments):
     environment.pop("PYTEST_ADDOPTS", None)
     options = [
         *("-c", os.devnull, "--rootdir", str(TESTS.parent), "--noconftest"),
-        *("-q", "-x", "-W", "error", "-p", "no:cacheprovider", "-p", PLUGIN),
+        *("-q", "-x", "-W", "error", "-p", "no:cacheprovider", "-p", PLUGIN, "--assert=plain"),
     ]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *map(str, arguments)],

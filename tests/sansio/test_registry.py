@@ -452,6 +452,7 @@ def test_a_refusal_ends_the_readers_of_that_channel_alone():
     registry.refused(entry, 1, "7", "no such book")
 
     assert ["failed", "failed", "waiting"] == [r.state for r in (*readers, other)]
+    assert State.REFUSED is entry.state
     for reader in readers:
         assert isinstance(reader.error, SubscriptionRefused)
         assert (Book(), "7", "no such book") == (
