@@ -396,11 +396,11 @@ def seconds(size, updates=2_000):
     assert book.best_bid is not None
     best = 1.0
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         for n in range(updates):
             book.put("new", 100 * size + n, 1, n)
             _ = book.best_bid
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 
