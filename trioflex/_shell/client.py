@@ -14,7 +14,7 @@ from .._vocabulary.errors import NotSent
 from .._vocabulary.settings import Overflow
 from ..protocol import Channel, Request
 from .connection import Connection
-from .core import Core, Frame, Unmatched
+from .core import NEEDS_LOGIN, Core, Frame, Unmatched
 from .observer import ClientStatistics
 from .polling import Polling
 from .receiver import DEFAULT_BUFFER, Receiver
@@ -342,10 +342,7 @@ class Client:
                 "wait_ready() tells when there is one"
             )
         if request.private and connection.account is None:
-            raise NotSent(
-                f"{name} was not sent: it needs a login, and this client is anonymous; open it "
-                "with credentials, or call login()"
-            )
+            raise NotSent(f"{name} was not sent: {NEEDS_LOGIN}")
         return connection
 
     def _submit(self, connection: Connection, request: Request[R], send_within: float) -> Ticket[R]:

@@ -21,6 +21,11 @@ logger = logging.getLogger("trioflex")
 
 T = TypeVar("T")
 
+NEEDS_LOGIN = (
+    "it needs a login, and this client is anonymous; open it with credentials, or call login()"
+)
+"""Why a private request, poll or channel is refused locally."""
+
 
 @attrs.frozen(kw_only=True)
 class Limits:

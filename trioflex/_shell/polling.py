@@ -33,7 +33,7 @@ from .._vocabulary.errors import (
 from .._vocabulary.events import Gap, GapReason, Resumed
 from .._vocabulary.settings import Overflow
 from ..protocol import Effect, Request
-from .core import Core
+from .core import NEEDS_LOGIN, Core
 from .receiver import Receiver
 from .supervisor import Supervisor
 
@@ -92,13 +92,9 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
         supervisor = self._supervisor
         await trio.lowlevel.checkpoint_if_cancelled()
         supervisor.check_open()
-        anonymous = supervisor.credentials is None and supervisor.account is None
         name = type(self._request).__name__
-        if self._request.private and anonymous:
-            raise NotSent(
-                f"{name} was not sent: it needs a login, and this client is anonymous; open it "
-                "with credentials, or call login()"
-            )
+        if self._request.private and supervisor.anonymous:
+            raise NotSent(f"{name} was not sent: {NEEDS_LOGIN}")
         supervisor.start_poll(self, name=f"trioflex poll of {name}")
         try:
             await self._receiver._wait_started()

@@ -15,7 +15,7 @@ from .._vocabulary.errors import SubscriptionRefused
 from .._vocabulary.events import GapReason
 from .._vocabulary.settings import Overflow
 from ..protocol import Channel
-from .core import Core, Tap
+from .core import NEEDS_LOGIN, Core, Tap
 from .receiver import Receiver
 from .supervisor import Supervisor
 
@@ -78,12 +78,8 @@ class Subscription(AbstractAsyncContextManager[Receiver[T]]):
         supervisor = self._supervisor
         supervisor.check_open()
         venue, entries = self._core.venue, self._core.registry.entries
-        anonymous = supervisor.credentials is None and supervisor.account is None
-        if self._channel.private and anonymous:
-            raise self._refusal(
-                "it needs a login, and this client is anonymous; open it with credentials, or "
-                "call login()"
-            )
+        if self._channel.private and supervisor.anonymous:
+            raise self._refusal(NEEDS_LOGIN)
         if self._channel in entries:
             return
         count = len(entries)

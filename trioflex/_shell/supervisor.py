@@ -105,6 +105,11 @@ class Supervisor:
         """Requests may be sent now."""
         return self.connection is not None and self.connection.ready and not self.closing
 
+    @property
+    def anonymous(self) -> bool:
+        """Nobody is logged in, and no credentials are at hand for the next connection."""
+        return self.credentials is None and self.account is None
+
     def check_open(self) -> None:
         """Raise if the client is closed or has failed."""
         name = self.core.venue.name
