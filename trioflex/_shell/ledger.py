@@ -70,8 +70,6 @@ class Ledger:
             logger.warning("forgot the oldest of %d unsettled requests: %r", LIMIT, oldest)
 
     def _forget(self, ticket: Ticket[Any]) -> None:
-        if ticket.state is TicketState.UNKNOWN:
-            return
         self._unsettled.pop(ticket, None)
         self._close(ticket)
 
