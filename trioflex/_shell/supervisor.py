@@ -7,47 +7,28 @@ real exception, the user's, and :func:`trioflex.open_client` can promise a singl
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Protocol
 
-import attrs
 import trio
 
 from .._sansio.backoff import Backoff, GiveUp
 from .._sansio.classify import classify
 from .._vocabulary.errors import (
-    AuthenticationDenied,
-    AuthenticationTimeout,
     ConnectFailed,
-    ConnectionLost,
-    HandshakeTimeout,
     InternalError,
     LocalProtocolError,
-    RemoteProtocolError,
     TrioflexError,
 )
 from ..protocol import Loss, Retry
 from .connection import Connection
 from .core import Core
+from .failures import denied, login_refusal, lost, never_ready, unanswered
+from .login import Login, Logins
 from .ticket import TicketState
-from .transport import Connector, Disconnected, Target
+from .transport import Connector, Target
 
 logger = logging.getLogger("trioflex")
-
-
-@attrs.define(eq=False)
-class Login:
-    """A login asked for while the client runs."""
-
-    credentials: object = attrs.field(repr=False)
-    done: trio.Event = attrs.field(factory=trio.Event)
-    error: Callable[[], TrioflexError] | None = None
-
-    def finish(self, error: Callable[[], TrioflexError] | None = None) -> None:
-        """Tell the task that asked; the first word counts."""
-        if not self.done.is_set():
-            self.error = error
-            self.done.set()
 
 
 class Poll(Protocol):
@@ -89,10 +70,7 @@ class Supervisor:
         self._scope = trio.CancelScope(shield=True)
         self._up = True
         self._nap: trio.CancelScope | None = None
-        self._login: Login | None = None
-        """The login that somebody waits for."""
-        self._candidate: Login | None = None
-        """The login that this connection tries, whether anybody waits for it or not."""
+        self._logins = Logins()
         self._was_ready = False
         self._attempt_began = 0.0
         self._backoff = Backoff(core.reconnect, core.random)
@@ -158,7 +136,7 @@ class Supervisor:
         self._attempt_began = trio.current_time()
         core.observers.tell(lambda o: o.connecting(number, core.url))
         logger.info("%s #%d: connecting to %s", core.venue.name, number, core.url)
-        login = self._login
+        login = self._logins.wanted
         credentials = self.credentials if login is None else login.credentials
         try:
             session = core.venue.session(credentials, core.env)
@@ -166,9 +144,9 @@ class Supervisor:
             if login is None:
                 raise
             why = str(exc)
-            self._refuse(login, lambda: LocalProtocolError(why))
+            self._logins.refuse(login, lambda: LocalProtocolError(why))
             return None
-        self._candidate = login
+        self._logins.candidate = login
         connection = Connection(core, number, session, login=credentials is not None)
         self.connection = connection
         try:
@@ -187,16 +165,16 @@ class Supervisor:
             connection.end(Loss(message="the connection was dropped"))
             self.connection = None
             self.account = None
-            self._candidate = None
+            self._logins.candidate = None
             self.changed.unpark_all()
         loss = connection.over
         assert loss is not None  # end() has been called
         core.observers.tell(lambda o: o.disconnected(number, loss.message, loss.close_code))
         logger.info("%s #%d: over: %s", core.venue.name, number, loss.message)
-        refusal = None if login is None else self._login_refusal(loss)
+        refusal = None if login is None else login_refusal(core.venue.name, loss)
         if login is not None and refusal is not None:
             # The candidate was refused, not the credentials the client was opened with.
-            self._refuse(login, refusal)
+            self._logins.refuse(login, refusal)
             return None
         return None if connection.renewed else loss
 
@@ -205,11 +183,13 @@ class Supervisor:
         core = self.core
         retry = classify(core.venue, loss)
         if not self._was_ready and (not core.reconnect.first or retry is Retry.NEVER):
-            self.fail(self._never_ready(loss))
+            self.fail(never_ready(core.venue.name, loss))
             return 0.0
         verdict = self._backoff.failed(trio.current_time(), retry, loss.retry_after)
         if isinstance(verdict, GiveUp):
-            self.fail(self._lost(loss, verdict.why, retry))
+            self.fail(
+                lost(core.venue.name, loss, verdict.why, retry, attempts=self._backoff.attempts)
+            )
             return 0.0
         delay = verdict.seconds
         core.observers.tell(lambda o: o.retrying(self._backoff.attempts, delay))
@@ -225,41 +205,35 @@ class Supervisor:
 
     async def login(self, credentials: object) -> None:
         """Log an anonymous client in, in place if the session can, else by a new connection."""
-        while self._login is not None:
-            await self._login.done.wait()
+        logins = self._logins
+        await logins.turn()
         self.check_open()
         name, limit = self.core.venue.name, self.core.limits.handshake
-        login = self._login = Login(credentials)
+        login = logins.wanted = Login(credentials)
         connection = self.connection
         try:
             events = None
             # A login whose caller gave up may still be answered on this connection, and its answer
             # would be taken for this one's.
-            if connection is not None and connection.ready and self._candidate is None:
+            if connection is not None and connection.ready and logins.candidate is None:
                 events = connection.session.login(credentials)
             if connection is None or events is None:
                 self._up = True
                 self.renew("logging in by a new connection")
                 await login.done.wait()
             else:
-                self._candidate = login
+                logins.candidate = login
                 with trio.move_on_after(limit) as scope:
                     connection.start_login(events)
                     await login.done.wait()
                 if scope.cancelled_caught:
-                    login.finish(
-                        lambda: AuthenticationTimeout(
-                            f"{name} did not answer the login within {limit:g} s"
-                        )
-                    )
-                    if self._candidate is login:
+                    login.finish(lambda: unanswered(name, limit))
+                    if logins.candidate is login:
                         # It may still be answered, and must not log in a client that was told no.
-                        self._candidate = None
+                        logins.candidate = None
                         self.renew("a login was not answered")
         finally:
-            login.finish()
-            if self._login is login:
-                self._login = None
+            logins.forget(login)
         if login.error is not None:
             raise login.error()
         self.check_open()
@@ -346,8 +320,7 @@ class Supervisor:
             poll.end(broken)
         self.core.unmatched.end(broken)
         self.core.frames.end(broken)
-        if self._login is not None:
-            self._login.finish()
+        self._logins.end()
         self.changed.unpark_all()
 
     # -- what connections tell -----------------------------------------------------------------
@@ -371,72 +344,13 @@ class Supervisor:
         if not self.ready:  # it is on its way out
             return
         self.account = account
-        login = self._candidate
+        login = self._logins.candidate
         if login is not None and account is not None:
             self.credentials = login.credentials
-            self._candidate = None
+            self._logins.candidate = None
             login.finish()
 
     def _on_denied(self, loss: Loss) -> None:
-        login, self._candidate = self._candidate, None
+        login, self._logins.candidate = self._logins.candidate, None
         if login is not None:
-            login.finish(lambda: self._denied(loss))
-
-    def _refuse(self, login: Login, error: Callable[[], TrioflexError]) -> None:
-        """Forget a login for which a connection was made in vain."""
-        login.finish(error)
-        if self._login is login:
-            self._login = None
-
-    # -- from losses to errors -----------------------------------------------------------------
-
-    def _login_refusal(self, loss: Loss) -> Callable[[], TrioflexError] | None:
-        """What a login by a new connection came to, if the venue had its chance to answer."""
-        if loss.denied is not None:
-            return lambda: self._denied(loss)
-        if isinstance(loss.error, HandshakeTimeout):
-            why = str(loss.error)
-            return lambda: AuthenticationTimeout(why)
-        return None
-
-    def _denied(self, loss: Loss) -> AuthenticationDenied:
-        denied = loss.denied
-        assert denied is not None  # only called for a denial
-        return AuthenticationDenied(
-            f"{self.core.venue.name} refused the login: {denied.message} (code {denied.code})",
-            code=denied.code,
-            text=denied.message,
-        )
-
-    @staticmethod
-    def _what(loss: Loss) -> str:
-        what = loss.message if loss.goodbye is None else loss.goodbye.reason
-        return what if loss.close_code is None else f"{what} (close code {loss.close_code})"
-
-    def _never_ready(self, loss: Loss) -> TrioflexError:
-        """The error for a client that never became ready."""
-        if loss.denied is not None:
-            return self._denied(loss)
-        known = (ConnectFailed, HandshakeTimeout, RemoteProtocolError, InternalError)
-        if isinstance(loss.error, known):
-            return loss.error
-        error = ConnectFailed(
-            f"{self.core.venue.name} ended the connection before it was ready: {self._what(loss)}"
-        )
-        error.__cause__ = loss.error
-        return error
-
-    def _lost(self, loss: Loss, why: str, retry: Retry) -> TrioflexError:
-        """The error for a client that was ready once."""
-        if loss.denied is not None and retry is Retry.NEVER:
-            return self._denied(loss)
-        if isinstance(loss.error, InternalError):
-            return loss.error
-        error = ConnectionLost(
-            f"the connection to {self.core.venue.name} is lost: {self._what(loss)}; {why}",
-            attempts=self._backoff.attempts,
-            code=loss.close_code,
-            reason=loss.close_reason,
-        )
-        error.__cause__ = None if isinstance(loss.error, Disconnected) else loss.error
-        return error
+            login.finish(lambda: denied(self.core.venue.name, loss))
