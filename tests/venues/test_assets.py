@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from trioflex._vocabulary.errors import LocalProtocolError
 from trioflex.venues import coinflex, coinfloor
-from trioflex.venues._floor.amounts import exact
+from trioflex.venues._amounts import exact
 
 MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 

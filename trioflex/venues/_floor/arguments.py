@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ..._vocabulary.errors import LocalProtocolError
-from .amounts import MAX_INT, Amount, exact
+from .._amounts import Amount, exact
+from .amounts import MAX_INT
 
 
 def as_quantity(value: Amount | None) -> Decimal | None:

@@ -17,7 +17,8 @@ import attrs
 import msgspec
 
 from ..._vocabulary.errors import LocalProtocolError
-from .amounts import EXACT, MAX_INT, check_scale, digits_of
+from .._amounts import EXACT
+from .amounts import MAX_INT, check_scale, digits_of
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from ..._vocabulary.errors import LocalProtocolError
-from .._floor.amounts import Amount, exact
+from .._amounts import Amount, exact
 
 ALL = "*"
 """Stands for all pairs where books are asked for."""

@@ -20,7 +20,7 @@ from ..._vocabulary.errors import LocalProtocolError
 from ..._vocabulary.events import Gap, Resumed
 from ...book import OrderBook, Resting
 from ...protocol import Channel, Confirm, Request
-from .._floor.amounts import EXACT
+from .._amounts import EXACT
 from .arguments import ALL, as_security, as_security_or_all
 from .replies import OrderRow, Position, Sale, Trade
 from .requests import QueryOrders, QueryPositions

@@ -15,7 +15,7 @@ import msgspec
 
 from ..._vocabulary.errors import LocalProtocolError
 from ...protocol import Effect, Request
-from .._floor.amounts import EXACT, Amount, exact
+from .._amounts import EXACT, Amount, exact
 from .replies import (
     Account,
     Book,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from ..._vocabulary.errors import LocalProtocolError
-from .._floor.amounts import Amount, exact
+from .._amounts import Amount, exact
 
 MAX_ID = 64
 """Characters of a client order id; the venue names no maximum, and nobody has seen longer ones."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
-from .._floor.amounts import EXACT
+from .._amounts import EXACT
 
 MAX_EXPONENT = 100
 """Amounts beyond 10**100, or finer than 10**-100, are garbage; exact arithmetic on them would
