@@ -6,6 +6,7 @@ import importlib.metadata
 import inspect
 import pathlib
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from sphinx.pycode import ModuleAnalyzer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
 project = "trioflex"
 author = "The trioflex team"
 copyright = "The trioflex team"  # noqa: A001 - Sphinx's name for it
@@ -26,6 +29,7 @@ release = importlib.metadata.version("trioflex")
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "states",
 ]
 exclude_patterns = ["_build"]
 
