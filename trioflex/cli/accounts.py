@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import attrs
 import platformdirs
@@ -97,6 +98,88 @@ def read_file(path: Path) -> dict[str, str]:
     return found
 
 
+@attrs.frozen(kw_only=True)
+class Account:
+    """What a login needs, as far as it was found."""
+
+    venue: str
+    names: Names | None
+    """``None``: of a venue that does not come with the package; it says itself what it needs."""
+    environ: dict[str, str] = attrs.field(repr=False)
+    _kind: Any
+
+    @property
+    def at_hand(self) -> bool:
+        """Something of it was found; where nobody knows what to look for, perhaps."""
+        if self.names is None:
+            return True
+        instead = (self.names.instead,) if self.names.instead else ()
+        every = (*self.names.open, *self.names.secret, *instead)
+        return any(self.environ.get(each) for each in every)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What has to be asked for."""
+        if self.names is None:
+            return ()
+        wanted = [*self.names.open, *self.names.secret]
+        if self.names.instead is not None and self.environ.get(self.names.instead):
+            del wanted[-1]
+        return tuple(each for each in wanted if not self.environ.get(each))
+
+    def is_secret(self, name: str) -> bool:
+        """Whether it is typed without echo."""
+        return self.names is None or name in self.names.secret
+
+    def make(self, answers: Mapping[str, str]) -> object:
+        """Return the venue's credentials.
+
+        Args:
+            answers: what was missing, by name.
+
+        Raises:
+            LocalProtocolError: something is still missing, or cannot be right.
+        """
+        environ = {**self.environ, **answers}
+        if self.names is not None and self.names.key_file is not None:
+            environ.setdefault(self.names.key_file, "key.pem")
+        made: object = self._kind.from_env(environ)
+        return made
+
+
+def look_up(
+    name: str,
+    module: ModuleType,
+    *,
+    key_file: Path | None = None,
+    found: Mapping[str, str] | None = None,
+) -> Account | None:
+    """Return what there is of a venue's credentials, without asking anybody.
+
+    Args:
+        name: of the venue.
+        module: its module, with a ``Credentials`` class.
+        key_file: instead of the one that the environment names.
+        found: where to look; ``None``: the environment and the files.
+
+    Returns:
+        ``None`` if the venue has no logins.
+
+    Raises:
+        LocalProtocolError: a file cannot be read, or the venue has no key file.
+    """
+    kind = getattr(module, "Credentials", None)
+    if kind is None:
+        return None
+    environ = dict(sources() if found is None else found)
+    names = NAMES.get(name)
+    if names is not None and key_file is not None:
+        if names.key_file is None:
+            raise LocalProtocolError(f"{name} has no key file; leave --key-file out.")
+        environ[names.key_file] = str(key_file)
+    return Account(venue=name, names=names, environ=environ, kind=kind)
+
+
 def credentials(
     name: str,
     module: ModuleType,
@@ -121,51 +204,40 @@ def credentials(
     Raises:
         LocalProtocolError: they are needed and not there, or they cannot be right.
     """
-    kind = getattr(module, "Credentials", None)
-    if kind is None:
+    account = look_up(name, module, key_file=key_file, found=found)
+    if account is None or (needed is None and not account.at_hand):
         return None
-    environ = dict(sources() if found is None else found)
-    names = NAMES.get(name)
-    if names is None:
-        try:
-            made: object = kind.from_env(environ)
-        except LocalProtocolError:
-            if needed is None:
-                return None
-            raise
-        return made
-    if key_file is not None:
-        if names.key_file is None:
-            raise LocalProtocolError(f"{name} has no key file; leave --key-file out.")
-        environ[names.key_file] = str(key_file)
-    every = (*names.open, *names.secret, *([names.instead] if names.instead else ()))
-    if not any(environ.get(each) for each in every) and needed is None:
-        return None
-    if names.key_file is not None:
-        environ.setdefault(names.key_file, "key.pem")
-    _ask(name, names, environ, needed)
-    made = kind.from_env(environ)
-    return made
+    try:
+        return account.make(_ask(account, needed))
+    except LocalProtocolError:
+        if account.names is None and needed is None:
+            return None
+        raise
 
 
-def _ask(name: str, names: Names, environ: dict[str, str], needed: str | None) -> None:
+def complaint(account: Account, needed: str | None) -> str:
+    """Return the sentence that says what is missing and where to put it."""
+    names, missing = account.names, account.missing
+    either = names is not None and names.instead is not None and missing[-1] == names.secret[-1]
+    return (
+        f"{needed or f'The login of {account.venue}'} needs {', '.join(missing)}"
+        f"{f' (or {names.instead})' if names and either else ''}: set them in the environment, in "
+        f".env, or in {settings_file()}."
+    )
+
+
+def _ask(account: Account, needed: str | None) -> dict[str, str]:
     """Ask the person for what is missing, or say what that is."""
-    missing = [each for each in (*names.open, *names.secret) if not environ.get(each)]
-    if names.instead is not None and environ.get(names.instead):
-        missing = [each for each in missing if each != names.secret[-1]]
-    if not missing:
-        return
+    answers: dict[str, str] = {}
+    if not account.missing:
+        return answers
     if needed is None or not sys.stdin.isatty():
-        last = f" (or {names.instead})" if names.secret[-1:] == tuple(missing[-1:]) else ""
-        raise LocalProtocolError(
-            f"{needed or f'The login of {name}'} needs {', '.join(missing)}"
-            f"{last if names.instead else ''}: set them in the environment, in .env, or in "
-            f"{settings_file()}."
-        )
-    print(f"{needed} needs a login to {name}.", file=sys.stderr)
-    for each in missing:
-        if each in names.secret:
-            environ[each] = getpass.getpass(f"{each}: ")
+        raise LocalProtocolError(complaint(account, needed))
+    print(f"{needed} needs a login to {account.venue}.", file=sys.stderr)
+    for each in account.missing:
+        if account.is_secret(each):
+            answers[each] = getpass.getpass(f"{each}: ")
         else:
             print(f"{each}: ", end="", file=sys.stderr, flush=True)
-            environ[each] = sys.stdin.readline().strip()
+            answers[each] = sys.stdin.readline().strip()
+    return answers

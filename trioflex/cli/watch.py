@@ -106,13 +106,28 @@ class Watch:
     """Pieces of news after which it is enough."""
     began: float
     enough: trio.CancelScope
+    book_every: float = BOOK_EVERY
+    """Seconds between two books that are reported."""
+    newest: dict[str, float] = attrs.field(factory=dict)
+    """When the newest item of each channel was taken, on Trio's clock."""
 
     def now(self) -> float:
         """Return the seconds since it began."""
         return trio.current_time() - self.began
 
-    async def follow(self, client: trioflex.Client, channel: Channel[Any]) -> None:
+    async def follow(
+        self,
+        client: trioflex.Client,
+        channel: Channel[Any],
+        *,
+        task_status: trio.TaskStatus[trioflex.Receiver[Any]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Subscribe to a channel and report it until the client closes.
+
+        Args:
+            client: whose channel it is.
+            channel: what to follow.
+            task_status: is told of the receiver when the channel is live.
 
         Raises:
             SubscriptionRefused: the venue, or a local limit, says no.
@@ -126,6 +141,7 @@ class Watch:
         due = -math.inf
         changed = False
         async with client.subscribe(channel, overflow=Overflow.GAP) as receiver:
+            task_status.started(receiver)
             while True:
                 item: object = None
                 # What changed shortly after a book was shown is shown when it is due, also where
@@ -135,6 +151,7 @@ class Watch:
                 with trio.move_on_at(due if waiting else math.inf):
                     try:
                         item = await receiver.receive()
+                        self.newest[name] = trio.current_time()
                     except trio.EndOfChannel:
                         return
                 match item:
@@ -155,7 +172,7 @@ class Watch:
                             self._tell(report)
                 now = trio.current_time()
                 if book is not None and changed and now >= due and book.valid and not book.crossed:
-                    due, changed = now + BOOK_EVERY, False
+                    due, changed = now + self.book_every, False
                     self._tell(
                         Book(
                             at=self.now(),
