@@ -6,6 +6,7 @@ import gc
 import math
 import os
 import random
+import socket
 import tracemalloc
 
 import attrs
@@ -26,9 +27,11 @@ from trioflex import (
     Resumed,
     Timeouts,
     open_client,
+    websocket_connector,
 )
 from trioflex.protocol import Ignored, Retry
 from trioflex.simulator import SimulatedExchange
+from trioflex.testing import ScriptedPeer, encode_raw_frame
 
 ENDLESS = Reconnect(give_up_after=None)
 
@@ -155,6 +158,39 @@ async def test_any_frame_is_life(acme_client, exchange, model, autojump_clock): 
             await trades.receive()
 
     assert ("ping", 1) not in diary.entries
+
+
+def test_a_program_that_stood_still_reads_before_it_judges():  # V5
+    """What came while user code held up everything lies in the kernel; it is life all the same."""
+    ours, theirs = trio.socket.socketpair()
+
+    async def dial(target):
+        await trio.lowlevel.checkpoint()
+        return trio.SocketStream(ours)
+
+    async def serve():
+        peer = ScriptedPeer(trio.SocketStream(theirs))
+        await peer.accept()
+        await peer.send_text('{"hello": "", "rhythm": 0}')
+        await peer.receive_all()
+
+    async def program():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            async with open_client(
+                acme.VENUE, connector=websocket_connector(dial=dial), reconnect=Reconnect.never()
+            ) as client:
+                for n in range(50):  # tasks that are due together run in any order
+                    kernel.send(encode_raw_frame(1, b'{"new": "kind"}'))
+                    clock.jump(31)  # more than ping_after and pong_within together
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert n + 1 == client.statistics().ignored
+                nursery.cancel_scope.cancel()
+                await trio.lowlevel.checkpoint()
+
+    clock = trio.testing.MockClock()
+    with socket.socket(fileno=os.dup(theirs.fileno())) as kernel, theirs:
+        trio.run(program, clock=clock)
 
 
 def test_a_clock_that_jumps_is_a_loss(acme_client):  # W12
@@ -552,6 +588,27 @@ async def test_a_client_that_closes_during_a_login_is_closed(acme_client, exchan
                     await client.login(acme.JOE)
 
             await trio.sleep(1)
+
+
+@pytest.mark.parametrize("user", ["joe", "elsewhere"])
+async def test_a_login_ends_with_the_connection_that_is_ended_on_demand(
+    acme_client, exchange, autojump_clock, user
+):
+    """In place or by a new connection: there is none to try it on, and the caller is told so."""
+    async with acme_client(credentials=None) as client:
+        exchange.silence("login", execute=False)
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def log_in():
+                with pytest.raises(LocalProtocolError, match=r"disconnect\(\) was called"):
+                    await client.login(acme.Credentials(user, "secret"))
+                assert 1.0 == trio.current_time()
+
+            await trio.sleep(1)
+            await client.disconnect()
+        await client.reconnect()
+        assert client.account is None
 
 
 async def test_disconnect_and_reconnect_on_demand(acme_client, exchange, autojump_clock):

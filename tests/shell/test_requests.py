@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
 
 import pytest
 import trio
@@ -21,6 +22,14 @@ from trioflex import (
 )
 
 ORDER = acme.Place("mine", 3)
+
+
+@contextmanager
+def exchange_stalled(exchange):
+    """The exchange reads nothing for the length of the block."""
+    stalled = exchange.stall()
+    yield
+    stalled.stop()
 
 
 async def test_a_request_returns_its_reply(acme_client, autojump_clock):
@@ -250,11 +259,23 @@ async def test_send_within_turns_a_late_order_into_not_sent(acme_client, exchang
         for n in range(2):
             await client.request(acme.Limited(str(n)))
         began = trio.current_time()
-        with pytest.raises(NotSent, match="send_within"):
+        with pytest.raises(
+            NotSent, match="its rate limit held it back for longer"
+        ):
             await client.request(acme.Limited("late"), send_within=0.25)
         assert 0.25 == trio.current_time() - began
 
     assert 2 == exchange.count("limited")
+
+
+async def test_send_within_blames_a_peer_that_does_not_read(acme_client, exchange, autojump_clock):
+    """No rate limit has a part in it, so none is named."""
+    async with acme_client() as client:
+        with exchange_stalled(exchange):
+            await client.submit(acme.Echo("being written"))
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(NotSent, match="waited for its turn behind what was being written"):
+                await client.request(acme.Echo("late"), send_within=0.25)
 
 
 async def test_evidence_settles_an_order_whose_reply_never_came(
@@ -306,7 +327,7 @@ async def test_the_caller_can_settle_what_it_found_out(acme_client, exchange, au
 async def test_a_thousand_requests_wait_in_a_bounded_queue_in_fair_order(
     acme_client, exchange, autojump_clock
 ):  # R9
-    """64 wait in the queue, the others before it; they leave in the order they came."""
+    """64 wait in the queue, the others in line before it; they leave in the order they came."""
     served = []
     async with acme_client(timeouts=Timeouts(reply=math.inf)) as client:
 
@@ -320,12 +341,30 @@ async def test_a_thousand_requests_wait_in_a_bounded_queue_in_fair_order(
                 await trio.lowlevel.checkpoint()
             await trio.testing.wait_all_tasks_blocked()
             waiting = client.statistics()
-            assert 64 == waiting.queued == waiting.queue_peak
+            assert 1000 - waiting.in_flight == waiting.queued == waiting.queue_peak
             stalled.stop()
 
     assert list(range(1000)) == sorted(served)
     sent = [f.text for f in exchange.frames if f.direction == ">" and "echo" in f.text]
     assert [str(n) for n in range(1000)] == [json.loads(text)["text"] for text in sent]
+
+
+async def test_the_sixty_fifth_waits_until_there_is_room(
+    acme_client, exchange, autojump_clock
+):  # R9
+    """Whoever submits while 64 wait is the only one who is held up, and is counted."""
+    async with acme_client() as client:
+        for n in range(2 + 64):  # two leave at once; the bucket gives two a second
+            with trio.fail_after(0.1):
+                await client.submit(acme.Limited(str(n)))
+            if n == 1:
+                await trio.testing.wait_all_tasks_blocked()
+        assert 64 == client.statistics().queued
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.submit, acme.Limited("one more"))
+            await trio.testing.wait_all_tasks_blocked()
+            assert 65 == client.statistics().queued == client.statistics().queue_peak
+        assert 0.0 < trio.current_time()
 
 
 async def test_closing_settles_every_ticket(acme_client, exchange, autojump_clock, caplog):

@@ -273,7 +273,8 @@ class Client:
             AuthenticationDenied: the venue refused; the client stays as it was.
             AuthenticationTimeout: no answer in time; the client stays as it was, by a new
                 connection where the old one may still be answered.
-            LocalProtocolError: these are not this venue's credentials.
+            LocalProtocolError: these are not this venue's credentials, or :meth:`disconnect` was
+                called meanwhile.
             trio.ClosedResourceError: the client is closed.
             trio.BrokenResourceError: the client failed; the failure is the cause.
 
@@ -286,7 +287,8 @@ class Client:
     async def disconnect(self) -> None:
         """Close the connection and stay disconnected until :meth:`reconnect`.
 
-        Receivers stay and see a gap; queued requests are :class:`NotSent`.
+        Receivers stay and see a gap; queued requests are :class:`NotSent`; a :meth:`login` that is
+        under way ends with :class:`LocalProtocolError`.
 
         Cancellation: the connection closes all the same.
         """

@@ -44,6 +44,11 @@ logger = logging.getLogger("trioflex")
 LAST_WORDS = 0.25
 """Seconds the receive loop is given, after writing failed, to find last replies or a Close."""
 
+READERS_TURNS = 2
+"""Turns of the scheduler that the receive loop gets before the heartbeat gives the peer up. User
+code may have held up the whole program; then what came meanwhile lies in the kernel, unread. The
+first turn asks the kernel, the second reads."""
+
 CROWD = 256
 """Messages of one read before which the receivers' tasks get a turn of their own. Trio runs tasks
 in any order, so that two reads may come between two turns of a reader; then a large one need not
@@ -219,9 +224,12 @@ class Connection:
                 why = f"the peer did not read for {limit:g} s while we were writing"
                 self.drop(Loss(message=why))
                 return
+            if self._close_sent:
+                return  # nothing may follow a Close; the receive loop awaits the peer's
 
     async def _heartbeat(self, transport: Transport) -> None:
         core, sender = self.core, self.sender
+        doubted = False
         while True:
             now = trio.current_time()
             sender.expire(now)
@@ -237,8 +245,14 @@ class Connection:
                 dead_after=self._dead_after,
             )
             if isinstance(verdict, Dead):
-                self.drop(Loss(message=verdict.why))
-                return
+                if doubted:
+                    self.drop(Loss(message=verdict.why))
+                    return
+                doubted = True
+                for _ in range(READERS_TURNS):
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                continue
+            doubted = False
             if isinstance(verdict, Ping):
                 self._ping_sent_at = now
                 self._pong_awaited = True

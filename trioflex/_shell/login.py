@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from .._vocabulary.errors import TrioflexError
+from .._vocabulary.errors import LocalProtocolError, TrioflexError
 
 
 @attrs.define(eq=False)
@@ -44,6 +44,13 @@ class Logins:
         login.finish(error)
         if self.wanted is login:
             self.wanted = None
+
+    def drop(self, venue: str) -> None:
+        """There will be no connection to try a login on, unless somebody asks for one."""
+        login, self.candidate = self.wanted, None
+        if login is not None:
+            why = f"{venue}: disconnect() was called while the login was under way"
+            self.refuse(login, lambda: LocalProtocolError(why))
 
     def forget(self, login: Login) -> None:
         """Nobody waits for this login any more; the connection may still try it."""

@@ -153,7 +153,7 @@ class ClientStatistics:
     evidence: int
     """Unknown outcomes settled by a push."""
     queued: int
-    """Requests that wait to be sent."""
+    """Requests that wait to be sent, in the queue of 64 or in line before it."""
     queue_peak: int
     """Most requests that ever waited."""
     in_flight: int

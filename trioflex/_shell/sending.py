@@ -86,8 +86,8 @@ class Sender:
 
     @property
     def queued(self) -> int:
-        """Requests that wait to be sent."""
-        return self._outbox.queued
+        """Requests that wait to be sent: in the queue, and in the line before it."""
+        return self._outbox.queued + len(self._line)
 
     @property
     def empty(self) -> bool:
@@ -109,6 +109,7 @@ class Sender:
         """
         task = trio.lowlevel.current_task()
         self._line[ticket] = (task, expires)
+        self._note_peak()
 
         def leave(_: object) -> trio.lowlevel.Abort:
             del self._line[ticket]
@@ -126,8 +127,7 @@ class Sender:
             slot=self.correlator.slot(_kind(request)),
             expires=expires,
         )
-        counters = self._core.counters
-        counters.queue_peak = max(counters.queue_peak, self._outbox.queued)
+        self._note_peak()
         if expires < math.inf:
             self._hurry(expires)
         self._wake()
@@ -326,7 +326,7 @@ class Sender:
         limits = self._core.limits
         for item in self._outbox.expired(now):
             if isinstance(item.owner, Ticket):
-                item.owner._not_sent("its rate limit held it back for longer than send_within")
+                item.owner._not_sent(f"{self._held_back(item, now)} for longer than send_within")
                 self._make_room()
         while self._reply_due and self._reply_due[0][0] <= now:
             due, key, ticket = self._reply_due.popleft()
@@ -370,6 +370,19 @@ class Sender:
             self._replaying -= 1
             if not self._replaying:
                 self.replayed.set()
+
+    def _note_peak(self) -> None:
+        counters = self._core.counters
+        counters.queue_peak = max(counters.queue_peak, self.queued)
+
+    def _held_back(self, item: Outgoing, now: float) -> str:
+        """Say what a request waits for."""
+        slot = self.correlator.slot(_kind(item.request))
+        if slot is not None and not self.correlator.free(slot):
+            return "an earlier request that was still unanswered held it back"
+        if self._core.rates.ready_at(item.request.bucket, now) > now:
+            return "its rate limit held it back"
+        return "it waited for its turn behind what was being written"
 
     def _make_room(self) -> None:
         while self._line and self._outbox.queued < QUEUE:

@@ -241,6 +241,7 @@ class Supervisor:
     async def disconnect(self) -> None:
         """Close the connection and stay away until :meth:`reconnect`."""
         self._up = False
+        self._logins.drop(self.core.venue.name)
         before = self.renew("disconnected on demand")
         while before is not None and self.connection is before:
             await self.changed.park()
