@@ -7,15 +7,19 @@ so with the reason: an entry that has become wrong fails (strict xfail), and the
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
 import trio
+import trustme
 from trio.testing import lockstep_stream_pair
 
 from trioflex import (
     ConnectFailed,
+    Connector,
+    Dial,
     Disconnected,
     LocalProtocolError,
     RemoteProtocolError,
@@ -23,6 +27,8 @@ from trioflex import (
     trio_websocket_connector,
     websocket_connector,
 )
+from trioflex._sansio.upgrade import parse_url
+from trioflex._shell.streams import wrap_tls
 from trioflex.testing import RawFrame, ScriptedPeer, encode_raw_frame, memory_connector
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -48,11 +54,45 @@ HANGS = {
     "test_a_ping_flood_does_not_stop_the_reader",
     "test_empty_fragments_come_to_an_end",
 }
+# test -> why it cannot be held over TLS
+BARE = {
+    "test_a_refusal_by_a_peer_that_does_not_read_is_still_heard": "who does not read does no TLS",
+}
 
 Serve = Callable[[ScriptedPeer], Awaitable[object]]
 
 
-@pytest.fixture(params=[websocket_connector, trio_websocket_connector])
+AUTHORITY = trustme.CA()
+
+
+def trusting() -> ssl.SSLContext:
+    """A client's context that trusts the authority of this file only."""
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+def serving() -> ssl.SSLContext:
+    """A server's context with a certificate for the venue."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    AUTHORITY.issue_cert("venue.example").configure_cert(context)
+    return context
+
+
+TRUSTING, SERVING = trusting(), serving()
+
+
+def websocket_over_tls(*, dial: Dial | None) -> Connector:
+    """Our connector, with our TLS between it and the bytes."""
+    assert dial is not None
+
+    async def secured(target: Target) -> trio.abc.Stream:
+        return await wrap_tls(await dial(target), parse_url("wss://venue.example/"), TRUSTING)
+
+    return websocket_connector(dial=secured)
+
+
+@pytest.fixture(params=[websocket_connector, websocket_over_tls, trio_websocket_connector])
 def via(request):
     """The connector under test."""
     name = request.function.__name__
@@ -60,6 +100,8 @@ def via(request):
         if name in HANGS:
             pytest.skip(DIFFERENCES[name])
         request.applymarker(pytest.mark.xfail(reason=DIFFERENCES[name], strict=True))
+    if request.param is websocket_over_tls and name in BARE:
+        pytest.skip(BARE[name])
     return request.param
 
 
@@ -69,6 +111,9 @@ def connect(via):
 
     def connect(script: Serve, *, upgraded: bool = True, streams=None, **limits):
         async def serve(stream: trio.abc.Stream) -> None:
+            if via is websocket_over_tls:
+                stream = trio.SSLStream(stream, SERVING, server_side=True, https_compatible=True)
+                await stream.do_handshake()
             peer = ScriptedPeer(stream)
             if upgraded:
                 await peer.accept()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -31,6 +32,7 @@ from .._sansio.frames import (
 )
 from .._vocabulary.errors import RemoteProtocolError
 from .streams import READ_SIZE, close_now
+from .tls import TlsStream
 from .transport import Disconnected, TransportStatistics
 
 FAREWELL: Final = 1.0
@@ -287,6 +289,9 @@ class FramedTransport:
                     await self._write(self._take_owed())
                 while not (reader.finished or self._ended):
                     self._digest(await self._read())
+                if isinstance(self._stream, TlsStream):
+                    with suppress(trio.BrokenResourceError):
+                        await self._stream.send_eof()
                 # The end of the stream is the server's to make (RFC 6455, 7.1.1). What it still
                 # sends is thrown away: unread bytes would turn our Close into a reset.
                 patience.deadline = min(patience.deadline, trio.current_time() + FAREWELL)

@@ -11,6 +11,7 @@ import trio
 
 from .._sansio.upgrade import Address, parse_url
 from .._vocabulary.errors import ConnectFailed
+from .tls import TlsStream
 from .transport import Target
 
 READ_SIZE: Final = 256 * 1024
@@ -63,12 +64,8 @@ async def wrap_tls(
     Cancellation: the stream is closed.
     """
     try:
-        secured = trio.SSLStream(
-            stream,
-            default_context() if context is None else context,
-            server_hostname=address.host,
-            https_compatible=True,  # peers end TCP without a TLS goodbye; Close frames tell more
-        )
+        trusted = default_context() if context is None else context
+        secured = TlsStream(stream, trusted, address.host)
         await secured.do_handshake()
     except trio.BrokenResourceError as exc:
         await close_now(stream)
