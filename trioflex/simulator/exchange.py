@@ -176,6 +176,20 @@ class SimulatedExchange(Script, Interventions):
             async with websocket_connector(dial=dial)(target) as transport:
                 yield transport
 
+    async def host(self, stream: trio.abc.Stream, /) -> None:
+        """Play the venue on a byte stream, from the client's request to the end: a server for
+        :func:`trioflex.testing.memory_connector`, or for a proxy of one's own.
+
+        Args:
+            stream: the server's end of a fresh connection; closed in any case.
+
+        Raises:
+            BaseException: only errors of the simulator itself, whatever the client does.
+
+        Cancellation: the connection is dropped.
+        """
+        await host_stream(self, stream)
+
     # -- trading -------------------------------------------------------------------------------
 
     def trade(self, turns: int = 1) -> None:

@@ -14,6 +14,12 @@ from .peer import (
     ScriptedPeer as ScriptedPeer,
     encode_raw_frame as encode_raw_frame,
 )
+from .proxied import Direction as Direction
+from .proxy import (
+    FaultProxy as FaultProxy,
+    ProxyStatistics as ProxyStatistics,
+    open_fault_proxy as open_fault_proxy,
+)
 from .sweep import (
     SweepFault as SweepFault,
     SweepReport as SweepReport,
