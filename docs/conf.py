@@ -30,6 +30,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "states",
+    "wire",
 ]
 exclude_patterns = ["_build"]
 
