@@ -132,6 +132,11 @@ class Reader:
         self.seen = []
         self.error = None
         self.value = None
+        self.connection = 0
+
+    def comes_from(self, connection):
+        assert connection >= self.connection
+        self.connection = connection
 
     def start(self, items):
         assert self.state == "waiting"
@@ -532,6 +537,21 @@ def test_a_loss_is_a_gap_and_a_new_connection_resumes():
         Resumed(True, 2.5),
         ("full", 9),
     ] == reader.seen
+
+
+def test_a_reader_knows_the_connection_that_its_items_come_from():
+    """From the first on which it was live; whoever joins there, too."""
+    registry, entry, [reader] = live()
+    assert 1 == reader.connection
+    registry.lost(1.0)
+    registry.ready(2)
+    assert 1 == reader.connection
+    registry.sent(entry, 2, 2.0)
+    registry.confirmed(entry, 2, ("full", 9), 2.0)
+    late = Reader(Book())
+    registry.join(Book(), late, 3.0)
+
+    assert (2, 2) == (reader.connection, late.connection)
 
 
 def test_lost_twice_is_one_gap():

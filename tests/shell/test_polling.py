@@ -171,7 +171,10 @@ async def test_leaving_never_waits(acme_client, exchange, autojump_clock):
 @pytest.mark.parametrize(
     ("overflow", "expected"),
     [
-        (Overflow.GAP, [Gap(GapReason.OVERFLOW, dropped=4), Resumed(False), "hello", "hello"]),
+        (
+            Overflow.GAP,
+            [Gap(GapReason.OVERFLOW, 4, connection=1), Resumed(False), "hello", "hello"],
+        ),
         (Overflow.LATEST, ["hello"] * 4),
     ],
 )

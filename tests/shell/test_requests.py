@@ -259,9 +259,7 @@ async def test_send_within_turns_a_late_order_into_not_sent(acme_client, exchang
         for n in range(2):
             await client.request(acme.Limited(str(n)))
         began = trio.current_time()
-        with pytest.raises(
-            NotSent, match="its rate limit held it back for longer"
-        ):
+        with pytest.raises(NotSent, match="its rate limit held it back for longer"):
             await client.request(acme.Limited("late"), send_within=0.25)
         assert 0.25 == trio.current_time() - began
 

@@ -11,6 +11,7 @@ from trioflex import (
     ConnectionLost,
     Gap,
     GapReason,
+    LocalProtocolError,
     Overflow,
     ReceiverOverflow,
     Reconnect,
@@ -320,10 +321,52 @@ async def test_overflow_gap_throws_the_backlog_away_and_says_so(
         got = [receiver.receive_nowait() for _ in range(4)]
 
     # The snapshot and three ticks filled it; the fourth found no room.
-    assert Gap(GapReason.OVERFLOW, dropped=4) == got[0]
+    assert Gap(GapReason.OVERFLOW, dropped=4, connection=1) == got[0]
     assert Resumed(snapshot=True) == got[1]
     assert acme.Prices({**SNAPSHOT.levels, 0: 0, 1: 1, 2: 2}) == got[2]
     assert acme.Tick(3, 3) == got[3]
+
+
+async def test_an_overflow_names_the_connection_on_which_it_happened(
+    acme_client, exchange, autojump_clock
+):  # S2
+    """Of channels, and of the client's own streams."""
+    async with (
+        acme_client() as client,
+        client.subscribe(acme.Trades("X"), buffer=4) as trades,
+        client.unmatched(buffer=4) as unmatched,
+    ):
+        exchange.drop()
+        await settle()
+        await client.wait_ready()
+        for n in range(6):
+            exchange.push(f'{{"channel": "trades:X", "value": {n}}}')
+            exchange.push('{"new": "kind"}')
+            await settle()
+
+        gap = Gap(GapReason.OVERFLOW, dropped=4, connection=2)
+        assert gap == await trades.receive()
+        assert gap == await unmatched.receive()
+
+
+async def test_a_block_is_entered_once(acme_client, autojump_clock):
+    """A manager that is used again says so, instead of giving a receiver that is over."""
+    async with acme_client() as client:
+        for again in (
+            client.subscribe(BOOK),
+            client.poll(acme.Echo("x"), every=1),
+            client.unmatched(),
+            client.frames(),
+        ):
+            async with again as receiver:
+                with pytest.raises(LocalProtocolError, match="was entered before"):
+                    async with again:
+                        pytest.fail("it must not open")
+                assert 0 <= receiver.statistics().buffered
+            with pytest.raises(LocalProtocolError, match="was entered before"):
+                async with again:
+                    pytest.fail("it must not open")
+        assert 0 == client.statistics().channels
 
 
 async def test_overflow_latest_keeps_the_newest_and_counts(

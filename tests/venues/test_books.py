@@ -29,6 +29,9 @@ class Receiver:
     def start(self, items):
         self.take(items)
 
+    def comes_from(self, connection):
+        pass
+
     def put(self, items, state):
         self.take(items)
 

@@ -38,6 +38,8 @@ class Backlog:
                 "that a gap, its end and an item always fit"
             )
         self.limit = limit
+        self.connection = 0
+        """Number of the connection that the items come from; the owner's to set."""
         self.items: deque[Any] = deque()
         self.peak = 0
         """Most items that ever waited, markers included."""
@@ -144,7 +146,7 @@ class Backlog:
         snapshot = None if state is None else state()
         self.gaps += 1
         self.resumed += 1
-        self.items.append(Gap(GapReason.OVERFLOW, dropped=dropped))
+        self.items.append(Gap(GapReason.OVERFLOW, dropped, self.connection))
         self.items.append(Resumed(snapshot=snapshot is not None))
         if snapshot is not None:
             self.items.append(snapshot)

@@ -68,6 +68,9 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
 class Subscriber(Protocol):
     """A receiver, as far as the registry knows it. Nothing here waits."""
 
+    def comes_from(self, connection: int) -> None:
+        """What follows comes from the connection of this number."""
+
     def start(self, items: Sequence[Any]) -> None:
         """Go live for the first time, with these items first."""
 

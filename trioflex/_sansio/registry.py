@@ -131,6 +131,7 @@ class Registry:
             self._flush_entry(entry)
             entry.members.append(member)
             member.started = True
+            subscriber.comes_from(self.connection)
             snapshot = None if entry.fold is None else entry.fold.snapshot()
             if snapshot is not None:
                 subscriber.start([snapshot])
@@ -331,6 +332,7 @@ class Registry:
         if entry.fold is not None and snapshot is not None:
             entry.fold.apply(snapshot)
         for member in list(entry.members):
+            member.subscriber.comes_from(self.connection)
             if member.started:
                 since = now if member.gap_since is None else member.gap_since
                 member.gap_since = None

@@ -151,6 +151,7 @@ class Client:
         Raises (entering):
             SubscriptionRefused: the venue, or a local limit, says no.
             SubscriptionTimeout: the venue did not confirm in time.
+            LocalProtocolError: the context manager was entered before.
             trio.ClosedResourceError: the client is closed.
             trio.BrokenResourceError: the client failed; the failure is the cause.
 
@@ -200,6 +201,7 @@ class Client:
             Refused: the venue refuses it in a way that will not pass.
 
         Raises (entering):
+            LocalProtocolError: the context manager was entered before.
             trio.ClosedResourceError: the client is closed.
             trio.BrokenResourceError: the client failed; the failure is the cause.
 

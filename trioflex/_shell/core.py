@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import attrs
 import trio
@@ -18,8 +18,6 @@ from .observer import Counters, Observers
 from .receiver import Receiver
 
 logger = logging.getLogger("trioflex")
-
-T = TypeVar("T")
 
 NEEDS_LOGIN = (
     "it needs a login, and this client is anonymous; open it with credentials, or call login()"
@@ -82,6 +80,17 @@ class Unmatched:
     """Number of the connection, counted from 1."""
 
 
+class Numbered(Protocol):
+    """Something that happened on a connection."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the connection, counted from 1."""
+
+
+T = TypeVar("T", bound=Numbered)
+
+
 class Tap(Generic[T]):
     """A stream of the client's own, for as many receivers as like to see it."""
 
@@ -99,6 +108,7 @@ class Tap(Generic[T]):
 
     def put(self, item: T) -> None:
         for receiver in self._receivers:
+            receiver.comes_from(item.connection)
             receiver.put([item], None)
 
     def end(self, broken: BaseException | None) -> None:

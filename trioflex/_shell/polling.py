@@ -95,6 +95,7 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
         name = type(self._request).__name__
         if self._request.private and supervisor.anonymous:
             raise NotSent(f"{name} was not sent: {NEEDS_LOGIN}")
+        self._receiver._enter()
         supervisor.start_poll(self, name=f"trioflex poll of {name}")
         try:
             await self._receiver._wait_started()
@@ -160,6 +161,7 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
 
     def _came(self, value: Any) -> None:
         receiver = self._receiver
+        receiver.comes_from(self._core.counters.attempts)
         if not self._live:
             self._live = True
             self._gap_began = None

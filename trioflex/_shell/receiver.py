@@ -23,7 +23,7 @@ import attrs
 import trio
 
 from .._sansio.backlog import Backlog
-from .._vocabulary.errors import ReceiverOverflow, TrioflexError
+from .._vocabulary.errors import LocalProtocolError, ReceiverOverflow, TrioflexError
 from .._vocabulary.events import Gap, Resumed
 from .._vocabulary.settings import Overflow
 
@@ -88,6 +88,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         self._items = self._backlog.items
         self._waiting: OrderedDict[trio.lowlevel.Task, None] = OrderedDict()
         self._hand = 0
+        self._entered = False
         self._started = False
         self._closed = False
         self._ended = False
@@ -203,6 +204,15 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             tasks_waiting=len(self._waiting),
         )
 
+    def _enter(self) -> None:
+        """Note that the block begins, which it does once."""
+        if self._entered:
+            raise LocalProtocolError(
+                f"this block of {self._channel!r} was entered before; each `async with` needs a "
+                "subscribe(), poll(), unmatched() or frames() of its own"
+            )
+        self._entered = True
+
     async def _wait_started(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._started:
@@ -244,6 +254,10 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         await trio.lowlevel.wait_task_rescheduled(leave)
 
     # -- the dispatcher's side: synchronous ----------------------------------------------------
+
+    def comes_from(self, connection: int) -> None:
+        """What follows comes from the connection of this number."""
+        self._backlog.connection = connection
 
     def start(self, items: Sequence[Any]) -> None:
         """Go live for the first time, with these items first."""

@@ -15,13 +15,14 @@ from .._vocabulary.errors import SubscriptionRefused
 from .._vocabulary.events import GapReason
 from .._vocabulary.settings import Overflow
 from ..protocol import Channel
-from .core import NEEDS_LOGIN, Core, Tap
+from .core import NEEDS_LOGIN, Core, Numbered, Tap
 from .receiver import Receiver
 from .supervisor import Supervisor
 
 logger = logging.getLogger("trioflex")
 
 T = TypeVar("T")
+N = TypeVar("N", bound=Numbered)
 
 
 class Subscription(AbstractAsyncContextManager[Receiver[T]]):
@@ -44,6 +45,7 @@ class Subscription(AbstractAsyncContextManager[Receiver[T]]):
 
     async def __aenter__(self) -> Receiver[T]:
         self._check()
+        self._receiver._enter()
         registry, now = self._core.registry, trio.current_time()
         self._apply(registry.join(self._channel, self._receiver, now))
         try:
@@ -103,17 +105,18 @@ class Subscription(AbstractAsyncContextManager[Receiver[T]]):
         )
 
 
-class Tapping(AbstractAsyncContextManager[Receiver[T]]):
+class Tapping(AbstractAsyncContextManager[Receiver[N]]):
     """The scope of a receiver of the client's own streams."""
 
-    def __init__(self, supervisor: Supervisor, tap: Tap[T], name: str, buffer: int) -> None:
+    def __init__(self, supervisor: Supervisor, tap: Tap[N], name: str, buffer: int) -> None:
         self._supervisor = supervisor
         self._tap = tap
-        self._receiver: Receiver[T] = Receiver(name, buffer=buffer, overflow=Overflow.GAP)
+        self._receiver: Receiver[N] = Receiver(name, buffer=buffer, overflow=Overflow.GAP)
 
-    async def __aenter__(self) -> Receiver[T]:
+    async def __aenter__(self) -> Receiver[N]:
         await trio.lowlevel.checkpoint()
         self._supervisor.check_open()
+        self._receiver._enter()
         self._receiver.start(())
         self._tap.add(self._receiver)
         return self._receiver
