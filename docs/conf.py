@@ -63,16 +63,19 @@ nitpick_ignore_regex = [
     # How a model is joined to its hosting and its engine, for those who write one.
     (
         r"py:class",
-        r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk|midchains_peer|midchains_desk|midchains_order)\.\w+",
+        r"trioflex\.simulator\.(line|floor_peer|book|engine|theone_peer|theone_desk|midchains_peer|midchains_desk|midchains_order|oceanex_peer|oceanex_desk|oceanex_calls|oceanex_login|limits)\.\w+",
     ),
+    # How the parts of a model tell each other that something is refused.
+    (r"py:exc", r"Complaint"),
     # Said in passing; each is one word further on.
     (r"py:(attr|data)", r"(Level\.price|EPOCH|record)"),
     # Whatever can ask or follow a venue; a Client can.
     (r"py:class", r"trioflex\.venues\._floor\.find\.Asks"),
     (r"py:class", r"trioflex\.venues\._theone\.recovery\.(Asks|Follows)"),
     (r"py:class", r"trioflex\.venues\._midchains\.recovery\.Asks"),
+    (r"py:class", r"trioflex\.venues\._oceanex\.find\.Asks"),
     # What of a request's text is a setting of the venue.
-    (r"py:class", r"trioflex\.venues\._theone\.requests\.Wording"),
+    (r"py:class", r"trioflex\.venues\._(theone|oceanex)\.requests\.Wording"),
     # Decimal, int or text: what `trioflex.venues` modules take for an amount.
     (r"py:class", r"Amount"),
     # Type variables.

@@ -22,7 +22,14 @@ from .midchains import (
     MidchainsAccount as MidchainsAccount,
     MidchainsModel as MidchainsModel,
 )
-from .peer import ExchangeModel as ExchangeModel, Link as Link, Peer as Peer
+from .oceanex import OceanExModel as OceanExModel
+from .oceanex_login import OceanExAccount as OceanExAccount
+from .peer import (
+    BeatingPeer as BeatingPeer,
+    ExchangeModel as ExchangeModel,
+    Link as Link,
+    Peer as Peer,
+)
 from .server import ServerAddress as ServerAddress, open_server as open_server, serve as serve
 from .tally import ExchangeStatistics as ExchangeStatistics, SeenFrame as SeenFrame
 from .theone import TheOneAccount as TheOneAccount, TheOneModel as TheOneModel

@@ -40,6 +40,7 @@ MODELS = {
     "coinflex": ("trioflex.simulator.coinflex", "CoinflexModel"),
     "coinfloor": ("trioflex.simulator.coinfloor", "CoinfloorModel"),
     "midchains": ("trioflex.simulator.midchains", "MidchainsModel"),
+    "oceanex": ("trioflex.simulator.oceanex", "OceanExModel"),
     "theone": ("trioflex.simulator.theone", "TheOneModel"),
 }
 """Venue name to the module and the class of its model, imported on first use."""
@@ -64,8 +65,8 @@ class SimulatedExchange(Script, Interventions):
             exchange.drop()
 
     Args:
-        venue: ``"coinflex"``, ``"coinfloor"``, ``"midchains"`` or ``"theone"``, or a model of one's
-            own.
+        venue: ``"coinflex"``, ``"coinfloor"``, ``"midchains"``, ``"oceanex"`` or ``"theone"``, or a
+            model of one's own.
         seed: of everything random: the welcome's nonces, the order flow, ``shuffle``.
         clock: the wall clock given to the model, in microseconds since 1970; ``None``: one that
             moves with Trio's, from 2020-03-01 on.

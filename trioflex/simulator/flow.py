@@ -41,6 +41,9 @@ class Habits:
     modify: bool = True
     """Whether they change orders in place, which not every venue can."""
 
+    by_total: bool = True
+    """Whether they also trade for a sum of money, which leaves odd quantities."""
+
     makers: int = 4
     takers: int = 2
 
@@ -193,7 +196,7 @@ class OrderFlow:
         size = self._size()
         signed = size if bid else -size
         kind = self._random.randrange(10)
-        if kind < 6:
+        if kind < 6 or (kind < 8 and not self._habits.by_total):
             self._engine.execute(account, self._book, quantity=signed)
         elif kind < 8:
             total = self._market.cost(size, self._fair * self._habits.step)

@@ -26,6 +26,7 @@ from .faults import (
     Stall,
     WithholdWelcome,
 )
+from .peer import BeatingPeer
 
 if TYPE_CHECKING:
     from .exchange import SimulatedExchange
@@ -107,6 +108,8 @@ class Line:
             self._send_pushes(pushes)
         elif withheld.seconds is not None:
             self._spawn(self._later, withheld.seconds, self._send_pushes, pushes)
+        if isinstance(self._peer, BeatingPeer):
+            self._spawn(self._keep_beating, self._peer)
 
     def received(self, frame: str) -> None:
         """Take one request off the wire: execute it, unless a fault has other plans."""
@@ -157,6 +160,12 @@ class Line:
             if self.last_activity + limit <= deadline:
                 self._exchange.tally.dropped_idle += 1
                 self.wire.drop(mid_frame=False)
+
+    async def _keep_beating(self, peer: BeatingPeer) -> None:
+        while not self.over:
+            await trio.sleep(peer.beat_every)
+            if not self.over:
+                peer.beat()
 
     # -- what the wire asks --------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ else (memory, sockets, fault scripts, background order flow) is done once, in ``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Link(Protocol):
@@ -44,6 +44,17 @@ class Peer(Protocol):
     def closed(self) -> None:
         """Take notice that the connection is gone: forget its subscriptions, cancel what dies
         with it."""
+
+
+@runtime_checkable
+class BeatingPeer(Peer, Protocol):
+    """A peer that speaks by itself at regular times, as venues do that ping."""
+
+    beat_every: float
+    """Seconds between two beats, on Trio's clock; the first comes that long after the opening."""
+
+    def beat(self) -> None:
+        """Do what is due; what is sent goes to the link."""
 
 
 class ExchangeModel(Protocol):
