@@ -223,11 +223,16 @@ async def test_the_servers_rhythm_bounds_silence(exchange, model, acme_client, a
 
 async def test_a_peer_that_stops_reading_is_given_up(acme_client, exchange, autojump_clock):
     """Ten seconds for one write; what was under way is unknown, what waited was not sent."""  # W11
-    async with acme_client(keepalive=Keepalive(ping_after=math.inf)) as client:
+    quiet = {"keepalive": Keepalive(ping_after=math.inf), "timeouts": Timeouts(reply=math.inf)}
+    async with acme_client(**quiet) as client:
         exchange.stall()
+        await trio.sleep(5)
         ticket = await client.submit(acme.Place("a", 1))
-        await trio.sleep(11.1)
+        await trio.sleep(9.9)
+        assert "sent" == ticket.state.value
+        await trio.sleep(0.2)
         assert "unknown" == ticket.state.value
+        await trio.sleep(1)
         assert client.statistics().attempts > 1
 
 

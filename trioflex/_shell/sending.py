@@ -196,7 +196,8 @@ class Sender:
     # -- out: the next turn --------------------------------------------------------------------
 
     def take_turn(self) -> tuple[list[str], float]:
-        """Take what may be sent now; return it, and when to look again."""
+        """Take what may be sent now; return it, and when to look again: ``-inf`` at once, ``inf``
+        when something has changed."""
         frames: list[str] = []
         now = trio.current_time()
         core = self._core
@@ -211,7 +212,7 @@ class Sender:
                 frames.append(frame)
                 if core.watched:
                     core.show(">", frame, self._number)
-        return frames, now
+        return frames, -math.inf
 
     def _make_frame(self, item: Outgoing, now: float) -> str | None:
         owner, request = item.owner, item.request
