@@ -32,7 +32,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint format types typecomplete docs picture bench bench-quick check clean
+.PHONY: help demo test lint format types typecomplete docs picture bench bench-quick conformance check clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s  %s\n", $$1, $$2 }'
@@ -71,6 +71,9 @@ bench: $(VENV)/.stamp-bench  ## Measure the receive path beside four other clien
 bench-quick: $(VENV)/.stamp-test  ## Only prove that the benchmarks run
 	$(BIN)/python -m benchmarks --quick
 
+conformance: $(VENV)/.stamp-cli  ## Our WebSocket against the Autobahn|Testsuite; PY27=/path/to/python2.7
+	@$(BIN)/python -m conformance --py27 "$(PY27)"
+
 check: lint types typecomplete docs bench-quick  ## All that .ci/run does after the tests
 
 clean:  ## Remove what was built, the virtual environment included
@@ -81,7 +84,11 @@ clean:  ## Remove what was built, the virtual environment included
 $(VENV)/.stamp-venv:
 	@set -e; $(FIND_PYTHON); \
 	echo "Making the virtual environment $(VENV) with $$($$found --version) ..."; \
-	mkdir -p $(dir $(VENV)); rm -rf $(VENV); $$found -m venv $(VENV)
+	if [ -e $(VENV) ] && [ ! -e $(VENV)/.stamp-begun ]; then \
+	  echo "$(VENV) is there already and was not made by this Makefile, which would replace it: remove it, or name another folder with VENV=..." >&2; \
+	  exit 1; \
+	fi; \
+	rm -rf $(VENV); mkdir -p $(VENV); touch $(VENV)/.stamp-begun; $$found -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.stamp-cli: $(VENV)/.stamp-venv pyproject.toml

@@ -1,13 +1,10 @@
 """Echo client on trioflex's own transport, for the Autobahn|Testsuite's fuzzing server.
 
-Start the suite, which needs a CPython 2.7 with ``pip install autobahntestsuite``, then run the
-cases of groups 1 to 10::
+``make conformance PY27=...`` does all there is to do. Against a server that runs already::
 
-    python2.7 conformance/wstest-loopback -m fuzzingserver -s conformance/fuzzingserver.json
     python conformance/trioflex_adapter.py ws://127.0.0.1:9001
 
-The verdicts are in ``conformance/reports/index.html``. A driver of another
-make needs three names of this file: ``NAME``, ``LOOP`` and ``echo``.
+A driver of another make needs three names of this file: ``NAME``, ``LOOP`` and ``echo``.
 
 trioflex refuses binary messages, because the protocols of its venues are text. The suite sends
 binary in many cases that are about something else, so this client takes them through the internal
