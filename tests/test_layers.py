@@ -23,6 +23,7 @@ LAYERS = {
     "simulator": 3,
     "testing": 3,
     "tape": 3,
+    "blocking": 3,
     "cli": 3,
     "__main__": 3,
 }
