@@ -15,7 +15,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import trio
 import typer
@@ -23,9 +24,18 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trioflex.simulator import FloorAccount, MidchainsAccount, TheOneAccount
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-VENUES = ("coinflex", "coinfloor", "midchains", "theone")
+    from trioflex.simulator import (
+        FloorAccount,
+        MidchainsAccount,
+        OceanExAccount,
+        TheOneAccount,
+    )
+
+    Account: TypeAlias = FloorAccount | MidchainsAccount | OceanExAccount | TheOneAccount
+
+VENUES = ("coinflex", "coinfloor", "midchains", "oceanex", "theone")
 
 
 async def simulate_command(
@@ -35,6 +45,7 @@ async def simulate_command(
     seed: int = 0,
     accounts: Sequence[str] = (),
     trade: bool = True,
+    public_key: Path | None = None,
 ) -> None:
     """Serve a simulated exchange on 127.0.0.1 until SIGINT or SIGTERM.
 
@@ -44,11 +55,15 @@ async def simulate_command(
         tls: serve ``wss://``, with an authority made for this run.
         seed: chooses the course of the market, and everything else that is random.
         accounts: users beside the default one, each as ``USER_ID:COOKIE:PASSPHRASE``, for TheOne as
-            ``KEY:SECRET``, for MidChains as ``USER:PASSWORD``.
+            ``KEY:SECRET``, for MidChains as ``USER:PASSWORD``, for OceanEx as
+            ``UID:KEY_ID:PUBLIC_KEY_FILE``.
         trade: whether the other market participants trade.
+        public_key: PEM file of OceanEx's default account; ``None``: a pair is made, and the first
+            line says where its private half is.
 
     Raises:
-        ValueError: an account is malformed or given twice, or the venue is not known.
+        ValueError: an account is malformed or given twice, the venue is not known, or a file holds
+            no RSA public key.
         LocalProtocolError: the port cannot be bound.
 
     Cancellation: all connections are dropped, and what was written to disk is removed.
@@ -61,12 +76,10 @@ async def simulate_command(
         system_clock,
     )
 
-    exchange = SimulatedExchange(
-        venue,
-        seed=seed,
-        clock=system_clock,
-        accounts=_accounts(venue, accounts),
-    )
+    options: dict[str, Any] = {"accounts": _accounts(venue, accounts)}
+    if public_key is not None:
+        options["public_key"] = read_public_key(public_key)
+    exchange = SimulatedExchange(venue, seed=seed, clock=system_clock, **options)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals, _log_to_stderr():
         async with AsyncExitStack() as stack:
             certificates = stack.enter_context(open_certificates()) if tls else None
@@ -160,18 +173,63 @@ def parse_user(text: str) -> MidchainsAccount:
     return MidchainsAccount(user, password)
 
 
-def _accounts(
-    venue: str, texts: Sequence[str]
-) -> list[FloorAccount] | list[TheOneAccount] | list[MidchainsAccount]:
+def parse_key_holder(text: str) -> OceanExAccount:
+    """Return the account written as ``UID:KEY_ID:PUBLIC_KEY_FILE``.
+
+    Raises:
+        ValueError: it is not written so, or the file holds no RSA public key.
+    """
+    from trioflex.simulator import OceanExAccount
+
+    parts = text.split(":", 2)
+    if len(parts) != 3 or not all(parts):
+        raise ValueError(f"an account of oceanex is UID:KEY_ID:PUBLIC_KEY_FILE, not {text!r}")
+    uid, key_id, file = parts
+    return OceanExAccount(uid=uid, key_id=key_id, public_key=read_public_key(Path(file)))
+
+
+def read_public_key(file: Path) -> RSAPublicKey:
+    """Return the RSA public key in a PEM file.
+
+    Raises:
+        ValueError: the file cannot be read, or holds something else. It is not quoted: it might be
+            the private half.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(file.read_bytes())
+    except OSError as wrong:
+        raise ValueError(f"{file} cannot be read: {wrong.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError(
+            f"{file} is no RSA public key in PEM;"
+            " `openssl rsa -in key.pem -pubout` makes one of a private key"
+        )
+    return key
+
+
+def _accounts(venue: str, texts: Sequence[str]) -> list[Account]:
     """Return a venue's default account, whose credentials are printed, and the others.
 
     Raises:
         ValueError: one is malformed.
     """
-    from trioflex.simulator import FloorAccount, MidchainsAccount, TheOneAccount
+    from trioflex.simulator import (
+        FloorAccount,
+        MidchainsAccount,
+        OceanExAccount,
+        TheOneAccount,
+    )
 
     if venue == "midchains":
         return [MidchainsAccount(), *map(parse_user, texts)]
+    if venue == "oceanex":
+        return [OceanExAccount(), *map(parse_key_holder, texts)]
     if venue == "theone":
         return [TheOneAccount(), *map(parse_key, texts)]
     return [FloorAccount(), *map(parse_account, texts)]
@@ -200,19 +258,38 @@ def _check_venue(venue: str) -> str:
 
 
 def _check_accounts(venue: str, texts: list[str]) -> list[str]:
-    from trioflex.simulator import TheOneAccount
-
     try:
         accounts = _accounts(venue, texts)
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong)) from None
     seen: set[int | str] = set()
     for account in accounts:
-        name = account.key if isinstance(account, TheOneAccount) else account.user_id
+        name = _name_of(account)
         if name in seen:
             raise typer.BadParameter(f"user {name} is there already: give each of them once")
         seen.add(name)
     return texts
+
+
+def _name_of(account: Account) -> int | str:
+    """Return what an account is known by; no two may have the same."""
+    from trioflex.simulator import OceanExAccount, TheOneAccount
+
+    if isinstance(account, OceanExAccount):
+        return account.uid
+    return account.key if isinstance(account, TheOneAccount) else account.user_id
+
+
+def _check_public_key(venue: str, file: Path | None) -> Path | None:
+    if file is None:
+        return None
+    if venue != "oceanex":
+        raise typer.BadParameter(f"--public-key is for oceanex; {venue} has no such keys")
+    try:
+        read_public_key(file)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+    return file
 
 
 def simulate(
@@ -233,7 +310,17 @@ def simulate(
             "--account",
             metavar="USER_ID:COOKIE:PASSPHRASE",
             help="One more user, for this simulation only; may be given several times."
-            " For theone: KEY:SECRET, for midchains: USER:PASSWORD.",
+            " For theone: KEY:SECRET, for midchains: USER:PASSWORD, for oceanex:"
+            " UID:KEY_ID:PUBLIC_KEY_FILE.",
+        ),
+    ] = None,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For oceanex: the RSA public key (PEM) of the default account, whose private"
+            " half only you know. Without it a pair is made for this run.",
+            show_default=False,
         ),
     ] = None,
     trade: Annotated[
@@ -252,4 +339,5 @@ def simulate(
         seed,
         _check_accounts(venue, accounts or []),
         trade,
+        _check_public_key(venue, public_key),
     )

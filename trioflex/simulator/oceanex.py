@@ -96,6 +96,7 @@ class OceanExModel:
         self._private_key = private_key
         self._public_key: RSAPublicKey = public_key
         self._key_file: Path | None = None
+        self._remove: Callable[[], object] = lambda: None
         self.other_shapes = other_shapes
         self.repeat_uuids = repeat_uuids
         self.cut_denied_logins = cut_denied_logins
@@ -259,6 +260,10 @@ class OceanExModel:
             addresses=account.addresses if addresses is None else tuple(addresses),
         )
 
+    def remove_key_file(self) -> None:
+        """Remove the file that :meth:`credentials` name, before the model itself goes."""
+        self._remove()
+
     def disconnect(self, reason: str, *, reconnect: bool = True) -> None:
         """End all connections as the venue does: with a reason.
 
@@ -290,7 +295,7 @@ class OceanExModel:
             # mkdtemp makes it with mode 0700; it goes with the model, at the end of the program
             # at the latest.
             directory = tempfile.mkdtemp(prefix="trioflex-")
-            weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+            self._remove = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
             self._key_file = Path(directory) / "oceanex.pem"
             pem = key.private_bytes(
                 serialization.Encoding.PEM,
