@@ -173,7 +173,7 @@ def test_an_encrypted_key_needs_its_passphrase():
         ("", "KID", PKCS1, "uid"),
         ("ID", "", PKCS1, "key_id"),
         ("ID", "KID", b"nonsense", "not readable"),
-        (
+        pytest.param(
             "ID",
             "KID",
             ed25519.Ed25519PrivateKey.generate().private_bytes(
@@ -182,6 +182,7 @@ def test_an_encrypted_key_needs_its_passphrase():
                 serialization.NoEncryption(),
             ),
             "an RSA key",
+            id="another kind of key",  # one name for all workers: the key is a fresh one
         ),
     ],
 )
