@@ -15,6 +15,7 @@ import typer
 
 from .call import call
 from .check import check_venue
+from .console.command import console
 from .exits import Status, reason_of, sentence_of, status_of
 from .simulate import simulate
 from .venues import venues
@@ -135,3 +136,4 @@ app.command()(venues)
 app.command("check")(check_venue)
 app.command()(call)
 app.command("watch")(watch_channels)
+app.command()(console)

@@ -1,0 +1,148 @@
+"""``trioflex console``: which front end, which log, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import trio
+import typer
+from rich.console import Console
+
+from trioflex import LocalProtocolError
+
+from ..reaching import CaFile, Insecure, KeyFile, Url, VenueName, Wishes, find_way
+from ..stage import is_drawable
+from .dialogue import Dialogue
+from .history import history_file
+from .logfile import level_of, open_log
+from .outputs import Output
+from .pipe import Pipe
+
+
+class FrontEnd(Protocol):
+    """Shows outputs and sends lines."""
+
+    in_shell: bool
+    """Ctrl-C is meant for what runs in the terminal now."""
+
+    async def run(
+        self, lines: trio.MemorySendChannel[str], outputs: trio.MemoryReceiveChannel[Output]
+    ) -> None:
+        """Do it until the outputs end."""
+
+
+async def converse(
+    dialogue: Dialogue,
+    make: Callable[[Callable[[], object]], FrontEnd],
+    *,
+    login: bool = False,
+) -> bool:
+    """Put a front end before a dialogue, until one of them has enough.
+
+    Args:
+        dialogue: with whom a person talks.
+        make: makes the front end; is given what to call on Ctrl-C.
+        login: log in before the first prompt.
+
+    Returns:
+        Whether it was interrupted.
+
+    Cancellation: the connection is dropped, the terminal is as it was before.
+    """
+    interrupted = False
+    line_send, line_receive = trio.open_memory_channel[str](0)
+    out_send, out_receive = trio.open_memory_channel[Output](0)
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        dialogue.leave()
+
+    front = make(interrupt)
+
+    async def listen(signals: AsyncIterator[int]) -> None:
+        async for _ in signals:
+            if front.in_shell:
+                continue
+            if interrupted:  # closing politely takes too long for somebody
+                nursery.cancel_scope.cancel()
+            interrupt()
+
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, signals, name="Ctrl-C")
+            async with trio.open_nursery() as talk:
+                talk.start_soon(front.run, line_send, out_receive, name="front end")
+                await dialogue.run(line_receive, out_send, login=login)
+            nursery.cancel_scope.cancel()
+    return interrupted
+
+
+async def console_command(wishes: Wishes, login: bool, log: Path | None, level: str | None) -> None:
+    """Talk with whoever sits at standard input.
+
+    Args:
+        wishes: what was given about the venue.
+        login: log in before the first prompt.
+        log: a file for the log.
+        level: of the log; ``None``: INFO.
+
+    Raises:
+        LocalProtocolError: something given cannot be right.
+        KeyboardInterrupt: Ctrl-C; everything is closed.
+    """
+    if level is not None and log is None:
+        raise LocalProtocolError("--log-level says nothing without --log FILE.")
+    chosen = level_of(level or "INFO")
+    way = find_way(wishes)
+    console = Console(highlight=False)
+    drawable = is_drawable(console) and sys.stdin.isatty()
+
+    def make(interrupt: Callable[[], object]) -> FrontEnd:
+        if not drawable:
+            return Pipe()
+        # Imported on use: prompt_toolkit takes longer than all the rest.
+        from .terminal import Terminal
+
+        return Terminal(way.venue, console, history_file(way.venue.name), interrupt)
+
+    with open_log(log, chosen):
+        interrupted = await converse(Dialogue(way, key_file=wishes.key_file), make, login=login)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def console(
+    context: typer.Context,
+    venue: VenueName,
+    url: Url = None,
+    login: Annotated[bool, typer.Option("--login", help="Log in before the first prompt.")] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log", "-l", metavar="FILE", help="Append a log to this file.", show_default=False
+        ),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            "--log-level",
+            "--logLevel",
+            metavar="LEVEL",
+            help="DEBUG (every frame, without secrets), INFO, WARN or ERROR.",
+            show_default="INFO",
+        ),
+    ] = None,
+    ca_file: CaFile = None,
+    insecure: Insecure = False,
+    key_file: KeyFile = None,
+) -> None:
+    """Talk with a venue: requests, subscriptions, the connection; `help` inside lists all."""
+    from ..app import execute
+
+    wishes = Wishes(venue=venue, url=url, ca_file=ca_file, insecure=insecure, key_file=key_file)
+    execute(context, console_command, wishes, login, log, log_level)

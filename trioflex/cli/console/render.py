@@ -1,0 +1,152 @@
+"""Outputs as text for a terminal: replies as tables, news with a coloured word in front."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..screen import STYLES
+from .outputs import Answer, Clear, News, Output, Say, Tone
+
+ROWS = 40
+"""Of a table; who wants more reads the log, or calls `trioflex call`."""
+
+TONES = {
+    Tone.PLAIN: "", Tone.GOOD: "green", Tone.BAD: "red", Tone.DIM: "dim", Tone.TITLE: "bold",
+}  # fmt: skip
+
+WORDS = {**STYLES, "FAILED": "bold red", "GARBAGE": "bold red", "ENDED": "red",
+         "dropped": "yellow", "closed": "yellow", "trade": "yellow", "book": "blue",
+         "ticker": "cyan", "balance": "magenta", "item": "magenta"}  # fmt: skip
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+def draw(console: Console, output: Output) -> None:
+    """Print what is to be seen of an output."""
+    match output:
+        case Say(text, tone):
+            console.print(Text(text, TONES[tone]), soft_wrap=True)
+        case News(word, text):
+            head = Text(f"{word:<9}  ", WORDS.get(word, ""))
+            console.print(head + Text(text), soft_wrap=True)
+        case Answer(value=value):
+            for part in _parts(value, console.width):
+                console.print(part)
+        case Clear():
+            console.clear()
+
+
+def _parts(value: object, width: int) -> Iterator[RenderableType]:
+    """Return a reply as tables and lines."""
+    if _is_book(value):
+        yield from _book(value)
+    elif isinstance(value, Mapping) and value and all(map(_is_record, value.values())):
+        yield from _table([{"": key, **each} for key, each in value.items()], width)
+    elif isinstance(value, Mapping):
+        yield from _record(value, width)
+    elif isinstance(value, list) and value and all(map(_is_record, value)):
+        yield from _table(value, width)
+    elif isinstance(value, list):
+        yield Text(", ".join(map(_cell, value)) or "none")
+    else:
+        yield Text("done" if value is None else _cell(value))
+
+
+def _is_record(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_book(value: object) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"bids", "asks"}
+
+
+def _record(record: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    """Return a record: its fields one below the other, then the lists in it as tables."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    lists = {key: each for key, each in record.items() if _is_rows(each)}
+    for key, each in record.items():
+        if key not in lists:
+            grid.add_row(key, Text(_cell(each)))
+    if grid.row_count:
+        yield grid
+    for key, each in lists.items():
+        yield Text(f"{key}:", "bold")
+        yield from _table(each, width)
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_record, value))
+
+
+def _table(rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[RenderableType]:
+    """Return records as a table, or below each other where they are few and wide."""
+    shown = rows[:ROWS]
+    names = list(dict.fromkeys(name for row in shown for name in row))
+    cells = {name: [_cell(row.get(name)) for row in shown] for name in names}
+    names = [name for name in names if any(cell not in ("", "-", "none") for cell in cells[name])]
+    wide = {name: max(len(name), *(len(cell) for cell in cells[name])) for name in names}
+    fitting: list[str] = []
+    used = 0
+    for name in names:
+        used += wide[name] + 2
+        if used <= width + 2 or not fitting:
+            fitting.append(name)
+    if len(fitting) < len(names) and len(rows) <= 3:
+        for row in rows:
+            yield from _record(row, width)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for name in fitting:
+        numbers = all(_NUMBER.fullmatch(cell) or cell == "-" for cell in cells[name])
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+    for index in range(len(shown)):
+        table.add_row(*(Text(cells[name][index]) for name in fitting))
+    yield table
+    left_out = [name for name in names if name not in fitting]
+    if left_out:
+        yield Text(f"not shown here: {', '.join(left_out)}", "dim")
+    if len(rows) > len(shown):
+        yield Text(f"and {len(rows) - len(shown)} more rows", "dim")
+
+
+def _book(book: Any) -> Iterator[RenderableType]:
+    """Return a book, the best prices on top."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for name, style in (("volume", ""), ("bid", "green"), ("ask", "red"), ("volume", "")):
+        table.add_column(name, justify="right", style=style)
+    bids, asks = ([_level(level) for level in book[side]] for side in ("bids", "asks"))
+    count = max(len(bids), len(asks))
+    for index in range(min(count, ROWS)):
+        bid = bids[index] if index < len(bids) else ("", "")
+        ask = asks[index] if index < len(asks) else ("", "")
+        table.add_row(bid[1], bid[0], ask[0], ask[1])
+    yield table
+    if count > ROWS:
+        yield Text(f"and {count - ROWS} more rows", "dim")
+
+
+def _level(level: Any) -> tuple[str, str]:
+    price, volume = list(level.values())[:2] if isinstance(level, Mapping) else list(level)[:2]
+    return _cell(price), _cell(volume)
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case []:
+            return "none"
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+    return " ".join(str(value).split())
