@@ -9,11 +9,14 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 VENV ?= build/venv
+# What make bench measures: cases, rounds, and more; see benchmarks/README.rst.
+BENCH_ARGS ?=
 # Two cores are enough for the suite to take a minute or so; more than four workers would only
 # starve the tests that listen on loopback.
 PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
 
 BIN := $(VENV)/bin
+COMPILED := $(VENV)/compiled
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
 # A candidate counts only if it runs, is new enough and can make virtual environments: version
@@ -35,13 +38,27 @@ endef
 .PHONY: help demo test lint format types typecomplete docs picture bench bench-quick conformance check clean
 
 help:  ## Say what there is to make
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s  %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-13s  %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.stamp-cli  ## Install, then watch a simulated exchange trade for a few seconds
 	@$(BIN)/trioflex demo
 
 test: $(VENV)/.stamp-test  ## Install, then run the whole suite
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-compiled test-copy compiled figures
+
+test-compiled:  ## Compile the hot modules, then run the whole suite on them
+	@$(MAKE) --no-print-directory VENV=$(VENV)-compiled test-copy
+
+test-copy: compiled
+	@echo "Installing the compiled copy and what its tests need ..."
+	@$(PIP) -e '$(COMPILED)/src[cli,test]'
+	@cd $(COMPILED)/src && python=$(abspath $(BIN))/python && \
+	  $$python -c 'import trioflex; assert trioflex.compiled, trioflex.__file__' && \
+	  $$python -m pytest $(PYTEST_ARGS)
+
+compiled: $(COMPILED)/.stamp  ## Make a copy of the source with its hot modules compiled
 
 lint: $(VENV)/.stamp-dev  ## Lint, and check the format and the spelling
 	$(BIN)/ruff check .
@@ -65,8 +82,12 @@ docs: $(VENV)/.stamp-dev  ## Build the documentation; a warning is an error
 picture: $(VENV)/.stamp-cli  ## Draw the picture on the front page anew
 	$(BIN)/python docs/picture.py
 
-bench: $(VENV)/.stamp-bench  ## Measure the receive path beside four other clients
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.stamp-bench  ## Measure both builds beside four other clients
+	@$(MAKE) --no-print-directory compiled || echo "It is measured without the compiled build." >&2
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+figures:  ## Put the last figures of make bench into the documentation
+	$(BIN)/python -m benchmarks.figures
 
 bench-quick: $(VENV)/.stamp-test  ## Only prove that the benchmarks run
 	$(BIN)/python -m benchmarks --quick
@@ -109,4 +130,19 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-test pyproject.toml
 $(VENV)/.stamp-bench: $(VENV)/.stamp-venv pyproject.toml
 	@echo "Installing the clients to compare with ..."
 	@$(PIP) -e '.[bench]'
+	@touch $@
+
+# The compiled build, in a copy of what the source distribution has: beside the source one works on,
+# extension modules would hide whatever is changed from then on.
+$(COMPILED)/.stamp: $(VENV)/.stamp-venv hatch_build.py pyproject.toml \
+  $(shell find trioflex tests examples docs benchmarks -name '*.py' -o -name '*.rst')
+	@echo "Compiling with mypyc, which needs a C compiler and Python's headers ..."
+	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)/src
+	@$(PIP) hatchling
+	@$(BIN)/python -m hatchling build -t sdist -d $(COMPILED)/dist >/dev/null
+	@tar -xzf $(COMPILED)/dist/*.tar.gz -C $(COMPILED)/src --strip-components 1
+	@TRIOFLEX_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-input \
+	  --no-deps --wheel-dir $(COMPILED)/dist $(COMPILED)/src
+	@$(BIN)/python -m zipfile -e $(COMPILED)/dist/*.whl $(COMPILED)/src
+	@rm -r $(COMPILED)/src/*.dist-info
 	@touch $@

@@ -10,6 +10,9 @@ How the package hangs together, from the bottom up (arrows of import point down 
 
 from __future__ import annotations
 
+from importlib.machinery import EXTENSION_SUFFIXES as _EXTENSIONS
+
+from ._sansio import frames as _frames
 from ._shell.client import Client as Client
 from ._shell.core import Frame as Frame, Unmatched as Unmatched
 from ._shell.observer import ClientStatistics as ClientStatistics, Observer as Observer
@@ -63,6 +66,9 @@ from ._vocabulary.settings import (
     Reconnect as Reconnect,
     Timeouts as Timeouts,
 )
+
+compiled: bool = _frames.__file__.endswith(tuple(_EXTENSIONS))
+"""Whether this is the build whose hot modules mypyc has compiled (``TRIOFLEX_COMPILE=1``)."""
 
 # Tracebacks, reprs and the manual name what one imports, not where it happens to be written.
 for _value in list(vars().values()):
