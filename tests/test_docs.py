@@ -1,0 +1,294 @@
+"""Every block of the manual and of the front page runs, or is refused."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+import os
+import subprocess
+import sys
+import threading
+import tomllib
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+
+import pytest
+import trio
+
+import trioflex
+from tests.commands import complaint
+from tests.pages import (
+    DOCS,
+    LANGUAGES,
+    PAGES,
+    ROOT,
+    Block,
+    blocks,
+    commands,
+    files,
+    without_trio,
+)
+from trioflex._shell import opening
+from trioflex.simulator import open_exchange, system_clock
+
+MINUTE = 60.0
+"""How long a program that would go on for ever is watched: several losses of the line, but no time
+at all on a clock that jumps."""
+
+ENOUGH = 12
+"""Lines that a program without Trio prints before somebody presses Ctrl-C."""
+
+PROGRAMS = [page for page in PAGES if any(b.language == "python" for b in blocks(page))]
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def venue_at(url):
+    """The name of the registered venue at an address."""
+    for name in ("coinflex", "coinfloor", "midchains", "oceanex", "theone"):
+        venue = trioflex.find_venue(name)
+        if url in (venue.url, *venue.urls.values()):
+            return name
+    raise AssertionError(f"a page connects to {url}, which no simulation stands for")
+
+
+class Reader:
+    """Somebody who tries what a page shows."""
+
+    def __init__(self, monkeypatch, tmp_path):
+        self.monkeypatch = monkeypatch
+        self.folder = tmp_path
+        self.namespace = {"__name__": "__main__"}
+        self.mains = []
+        self.lines = 0
+        self.limit = None
+        monkeypatch.setattr(trio, "run", lambda main, *args: self.mains.append((main, *args)))
+        monkeypatch.setattr(builtins, "print", functools.partial(self.print, print))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    def print(self, real, *values, **options):
+        real(*values, **options)
+        self.lines += 1
+        here = threading.current_thread() is threading.main_thread()
+        if self.limit is not None and self.lines >= self.limit and here:
+            raise KeyboardInterrupt
+
+    def write(self, block):
+        (self.folder / block.caption).write_text(block.text, encoding="utf-8")
+
+    def goes_to(self, connector, credentials):
+        """Have whoever opens a client find this connector."""
+        self.monkeypatch.setattr(opening, "websocket_connector", lambda: connector)
+        for name, value in credentials.items():
+            self.monkeypatch.setenv(name, value)
+
+    def ran(self, block):
+        """Forget the modules that a block imported from the folder."""
+        for name, module in list(sys.modules.items()):
+            if str(self.folder) in str(getattr(module, "__file__", None)):
+                del sys.modules[name]
+
+
+@pytest.fixture
+def reader(monkeypatch, tmp_path):
+    reader = Reader(monkeypatch, tmp_path)
+    for block in files().values():
+        reader.write(block)
+    yield reader
+    reader.ran(None)
+
+
+def as_pytest(reader, block):
+    """Give a file of tests to pytest, as its reader would."""
+    reader.write(block)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", block.caption],
+        cwd=reader.folder,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert 0 == ran.returncode, f"{block}\n{ran.stdout}{ran.stderr}"
+
+
+def namespace_of(reader, block):
+    return reader.namespace if block.caption is None else {"__name__": "__main__"}
+
+
+@pytest.mark.parametrize("page", [p for p in PROGRAMS if not without_trio(p)], ids=relative)
+async def test_the_programs_of_a_page_run(page, reader, capsys, autojump_clock):
+    """In their order and as they stand, each for a minute at most, in no time."""
+    async with AsyncExitStack() as stack:
+        exchanges = {}
+        reader.namespace["exchanges"] = exchanges
+
+        @asynccontextmanager
+        async def connector(target):
+            async with exchanges[venue_at(target.url)].connector(target) as transport:
+                yield transport
+
+        for block in blocks(page):
+            if block.language == "against":
+                for name in block.text.split():
+                    exchange = await stack.enter_async_context(open_exchange(name))
+                    exchanges[name] = exchange
+                    reader.goes_to(connector, exchange.model.credentials())
+                    env = exchange.env
+                    reader.monkeypatch.setattr(opening, "system_env", lambda env=env: env)
+            elif block.language == "python" and (block.caption or "").startswith("test_"):
+                await trio.to_thread.run_sync(as_pytest, reader, block)
+            elif block.language == "python":
+                await run(block, reader, capsys)
+
+
+async def run(block, reader, capsys):
+    before = reader.lines
+    with trio.move_on_after(MINUTE) as scope:
+        result = eval(block.compiled(), namespace_of(reader, block))
+        if inspect.iscoroutine(result):
+            await result
+        while reader.mains:
+            main, *arguments = reader.mains.pop()
+            await main(*arguments)
+    if scope.cancelled_caught:
+        assert before < reader.lines, f"{block}: a minute has passed and nothing was said"
+
+
+@pytest.mark.parametrize("page", [p for p in PROGRAMS if without_trio(p)], ids=relative)
+def test_the_programs_of_a_page_run_without_trio(page, reader):
+    """The same in real time, until somebody presses Ctrl-C."""
+
+    @asynccontextmanager
+    async def connector(target):
+        async with (
+            open_exchange(venue_at(target.url), clock=system_clock) as exchange,
+            exchange.connector(target) as transport,
+        ):
+            yield transport
+
+    for block in blocks(page):
+        if block.language == "against":
+            for name in block.text.split():
+                exchange = trioflex.simulator.SimulatedExchange(name)
+                reader.goes_to(connector, exchange.model.credentials())
+        elif block.language == "python":
+            reader.limit = reader.lines + ENOUGH
+            with ExitStack() as stack:
+                stack.callback(setattr, reader, "limit", None)
+                try:
+                    exec(block.compiled(), namespace_of(reader, block))
+                except KeyboardInterrupt:
+                    assert reader.lines >= reader.limit
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_block_says_what_it_is(page):
+    """A block whose language is not said, or not known here, would not be checked."""
+    strangers = [
+        f"{block}: {block.language}"
+        for block in blocks(page)
+        if block.language not in {*LANGUAGES, "include", "against"}
+    ]
+    assert [] == strangers
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_command_can_be_typed(page):
+    """Programs, options, targets, extras and files of console blocks exist."""
+    written = files()
+    wrong = [
+        f"{block}: {said}"
+        for block in blocks(page)
+        if block.language == "console"
+        for command in commands(block)
+        if (said := complaint(command, written)) is not None
+    ]
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_console_block_has_a_command(page):
+    """What only shows output is text."""
+    assert [] == [
+        str(block)
+        for block in blocks(page)
+        if block.language == "console" and not list(commands(block))
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_table_can_be_read(page):
+    """TOML that is shown is TOML."""
+    for block in blocks(page):
+        if block.language == "toml":
+            assert tomllib.loads(block.text), str(block)
+
+
+def test_every_file_that_is_shown_is_run():
+    """An included file is an example, or one of the tutorial's, which have tests of their own."""
+    shown = [
+        (block, (block.page.parent / block.text).resolve())
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == "include"
+    ]
+    homes = (ROOT / "examples", DOCS / "tutorial")
+    assert [] == [str(block) for block, path in shown if path.parent not in homes]
+    assert [] == [str(block) for block, path in shown if not path.exists()]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Like so::\n\n    x = 1\n", "literal"),
+        ("::\n\n    x = 1\n", "literal"),
+        (".. code-block::\n\n    x = 1\n", ""),
+        (".. code-block:: pycon\n\n    >>> x\n", "pycon"),
+    ],
+)
+def test_what_is_refused(text, language, tmp_path):
+    """The check sees code that hides."""
+    page = tmp_path / "page.rst"
+    page.write_text(text, encoding="utf-8")
+    [block] = blocks(page)
+    assert language == block.language
+    assert block.language not in LANGUAGES
+
+
+def test_a_hidden_block_runs_as_well(tmp_path):
+    """... and keeps its place and its lines."""
+    page = tmp_path / "page.rst"
+    page.write_text(".. hidden: python\n\n   x = 1\n\nText.\n\n.. against: a b\n", encoding="utf-8")
+    assert [
+        Block(page, 3, "python", "x = 1\n"),
+        Block(page, 7, "against", "a b"),
+    ] == list(blocks(page))
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ("trioflex demo --seconds 5", False),
+        ("trioflex demo --secs 5", True),
+        ("trioflex dance", True),
+        ("trioflex --version", False),
+        ("trioflex call coinflex GetBalances | jq .", False),
+        ("COINFLEX_COOKIE=x trioflex venues", False),
+        ("make test", False),
+        ("make believe", True),
+        ("python -m pip install 'trioflex[cli]'", False),
+        ("python -m pip install 'trioflex[click]'", True),
+        ("python examples/ticker.py --seconds 5", False),
+        ("python examples/tocker.py", True),
+        ("python bot.py", False),
+        ("python -m benchmarks", False),
+        ("rm -rf /", True),
+    ],
+)
+def test_commands_are_checked(command, wrong):
+    """The check sees a command that does not exist."""
+    assert wrong is (complaint(command, {"bot.py"}) is not None)
