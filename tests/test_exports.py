@@ -23,6 +23,7 @@ PUBLIC_MODULES = [
     "trioflex.book",
     "trioflex.protocol",
     "trioflex.simulator",
+    "trioflex.tape",
     "trioflex.testing",
     "trioflex.venues.coinfloor",
     "trioflex.venues.coinflex",
