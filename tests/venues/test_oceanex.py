@@ -423,9 +423,9 @@ KINDS = {
     RefusalKind.NOT_AUTHENTICATED: (
         1001, 1002, 1003, 1004, 1006, 1007, 1008, 1010, 1011, 2001, 9001, 9002, 9003
     ),
-    RefusalKind.INVALID: (2002, 2003, 3001, 3002),
+    RefusalKind.INVALID: (2002, 2003),
     RefusalKind.NOT_FOUND: (2004, 2012),
-    RefusalKind.OTHER: (-1, -2, -9, 1005, 4711),
+    RefusalKind.OTHER: (-1, -2, -9, 1005, 3001, 3002, 4711),
 }  # fmt: skip
 
 

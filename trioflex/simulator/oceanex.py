@@ -59,6 +59,7 @@ class OceanExModel:
         address: from where connections seem to come; for accounts that have a list.
         ping_interval: seconds between two pings.
         settling: seconds for which a cancelled order is ``cancelling``.
+        page_most: orders of a page, whatever is asked for; ``None``: no limit.
         limit: requests of an account, or of a connection before its login; ``None``: no limit.
         order_limit: new orders of an account; ``None``: no limit.
 
@@ -83,6 +84,7 @@ class OceanExModel:
         address: str = "127.0.0.1",
         ping_interval: float = PING_INTERVAL,
         settling: float = 0.0,
+        page_most: int | None = None,
         limit: Limit | None = LIMIT,
         order_limit: Limit | None = ORDER_LIMIT,
     ) -> None:
@@ -103,6 +105,7 @@ class OceanExModel:
         self.address = address
         """From where connections seem to come."""
         self.ping_interval = ping_interval
+        self.page_most = page_most
         self.users: dict[str, OceanExAccount] = {}
         """The users that can log in, by account id."""
         self.desk: Desk = Desk(

@@ -297,6 +297,7 @@ class Calls:
         if word(args, "order_by", allowed=("asc", "desc")) != "asc":
             orders.reverse()
         page, per = whole(args, "page") or 1, whole(args, "per") or PER
+        per = min(per, self._model.page_most or per)
         rows = orders[(page - 1) * per : page * per]
         return {"resources": [self._row(each) for each in rows], "resources_count": len(orders)}
 

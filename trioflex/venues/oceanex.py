@@ -27,7 +27,11 @@ from .._vocabulary.settings import Keepalive, Rate, Reconnect
 from ..protocol import Correlation, Venue
 from ._oceanex.clock import clock_offset_ms as clock_offset_ms
 from ._oceanex.credentials import Credentials as Credentials
-from ._oceanex.find import closed_orders as closed_orders, find_order as find_order
+from ._oceanex.find import (
+    closed_orders as closed_orders,
+    find_lost_order as find_lost_order,
+    find_order as find_order,
+)
 from ._oceanex.privacy import redact
 from ._oceanex.replies import (
     Account as Account,
@@ -176,6 +180,7 @@ __all__ = [
     "Trade",
     "clock_offset_ms",
     "closed_orders",
+    "find_lost_order",
     "find_order",
     "venue",
 ]

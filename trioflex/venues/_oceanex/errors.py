@@ -40,6 +40,12 @@ MEANINGS = {
 }
 """Code to what it says, for refusals that come without a text."""
 
+EXPIRED = 2001
+CLOCK_HINT = (
+    " (a login is signed over our clock: set this machine's, or pass clock_offset_ms to"
+    " oceanex.venue(); GetTime and clock_offset_ms() measure it)"
+)
+
 _AUTHENTICATION = frozenset({1001, 1002, 1003, 1004, 1006, 1007, 1008, 1010, 2001, 9001, 9002})
 _PERMISSION = frozenset({1011, 9003})
 _TEXTS = (
@@ -83,7 +89,7 @@ def kind_of(code: int, text: str) -> RefusalKind:
         return RefusalKind.NOT_AUTHENTICATED
     if code in (2004, 2012):
         return RefusalKind.NOT_FOUND
-    return RefusalKind.INVALID if code in (2002, 2003, 3001, 3002) else RefusalKind.OTHER
+    return RefusalKind.INVALID if code in (2002, 2003) else RefusalKind.OTHER
 
 
 def retry_of(code: int, kind: RefusalKind) -> Retry:

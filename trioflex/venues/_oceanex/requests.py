@@ -304,8 +304,8 @@ class GetAccount(OceanExRequest[tuple[Account, ...]]):
 class NewOrder(OceanExRequest[Order]):
     """Place an order.
 
-    The venue knows no name of yours for it: where its outcome is unknown, compare
-    :class:`GetOpenOrders` and :class:`GetOrderHistory` before you send it again.
+    The venue knows no name of yours for it: where its outcome is unknown, ask
+    :func:`find_lost_order` before you send it again.
     """
 
     market: str = attrs.field(converter=_market)

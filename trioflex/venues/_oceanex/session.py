@@ -39,7 +39,7 @@ from ...protocol import (
     Transmit,
 )
 from .credentials import PATH, VERB, Credentials
-from .errors import kind_of, retry_of, text_of
+from .errors import CLOCK_HINT, EXPIRED, kind_of, retry_of, text_of
 from .privacy import redact
 from .replies import Market
 from .requests import GetMarkets, NewOrder, OceanExRequest, Wording
@@ -228,7 +228,8 @@ class OceanExSession:
         if code == 0 and credentials is not None:
             return [Ready(credentials.uid)]
         text = text_of(code, message)
-        return [Denied(str(code), text, retry_of(code, kind_of(code, text)))]
+        hint = CLOCK_HINT if code == EXPIRED else ""
+        return [Denied(str(code), text + hint, retry_of(code, kind_of(code, text)))]
 
     def _whose(self, handler: Any, action: Any, name: Any) -> _Asked | None:
         """Find, and forget, the request that an answer belongs to."""
