@@ -10,9 +10,11 @@ import enum
 import re
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import attrs
 
 from trioflex import LocalProtocolError
 from trioflex.protocol import Channel, Request, Venue
@@ -114,6 +116,20 @@ def spell(channel: Channel[Any]) -> str:
     return ":".join([entry.name, *(str(part) for part in parts if part is not None)])
 
 
+def spell_request(request: Request[Any]) -> str:
+    """Return a request as :func:`make_request` takes it, without what has its default."""
+    words = [type(request).__name__]
+    kind: Any = type(request)
+    for field in attrs.fields(kind):
+        value = getattr(request, field.name)
+        default: Any = field.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            default = default.factory()
+        if value != default:
+            words.append(f"{field.name}={_spelt(value)}")
+    return " ".join(words)
+
+
 def parse(entry: Entry, argument: Argument, text: str) -> object:
     """Return the value that a text stands for.
 
@@ -130,6 +146,24 @@ def parse(entry: Entry, argument: Argument, text: str) -> object:
     raise LocalProtocolError(
         f"{argument.name} of {entry.name} takes {argument.type_name}, not {text!r}."
     )
+
+
+def _spelt(value: object) -> str:
+    match value:
+        case enum.Enum():
+            return value.name
+        case bool():
+            return str(value).lower()
+        case Decimal():
+            return format(value, "f")
+        case Mapping():
+            return ",".join(f"{name}:{_spelt(each)}" for name, each in value.items())
+        case list() | tuple() as several:
+            pairs = all(isinstance(each, tuple) and len(each) == 2 for each in several)
+            if pairs:
+                return _spelt(dict(several))
+            return ",".join(map(_spelt, several))
+    return str(value)
 
 
 def _make(entry: Entry, values: dict[str, object]) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from .. import accounts
 from ..exits import sentence_of
 from ..plain import plain
 from ..reaching import Way
-from ..spelling import make_request
+from ..spelling import make_request, spell_request
 from .actions import ACTIONS
 from .banner import banner
 from .choices import Choice, choice_of, fields_of
@@ -230,7 +231,9 @@ class Dialogue:
         self.check(choice.summary, private=kind.private)
         fields: Sequence[str] = []
         if choice.question:
-            line = ",".join(rest) if rest else await self.ask(choice.question)
+            # On the same line spaces may stand instead of commas.
+            given = re.sub(r"\s*,\s*", ",", " ".join(rest)).replace(" ", ",")
+            line = given or await self.ask(choice.question)
             if not line:
                 raise LocalProtocolError("Nothing was sent.")
             fields = fields_of(choice, line)
@@ -242,12 +245,12 @@ class Dialogue:
         name = type(request).__name__
         client = self.check(name, private=request.private)
         if request.effect is Effect.WRITE:
-            self.say(f"{self.way.venue.name} at {host(self.way.url)}: {request!r}")
+            self.say(f"{self.way.venue.name} at {host(self.way.url)}: {spell_request(request)}")
             answer = await self.ask("This may change your account. Send it? [y/N] ")
             if answer.lower() not in ("y", "yes"):
                 raise LocalProtocolError(f"{name} was not sent: it was declined.")
             client = self.check(name, private=request.private)
-        log.info("request: %r", request)
+        log.info("request: %s", spell_request(request))
         value = plain(await self._reply(client, request))
         log.info("reply to %s:\n%s", name, json.dumps(value, indent=2, sort_keys=True))
         self.show(Answer(name, value))

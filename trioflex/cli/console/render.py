@@ -17,6 +17,13 @@ from .outputs import Answer, Clear, News, Output, Say, Tone
 ROWS = 40
 """Of a table; who wants more reads the log, or calls `trioflex call`."""
 
+FIRST = (
+    "", "id", "order_id", "market", "security", "currency", "asset", "side", "state", "status",
+    "price", "quantity", "volume", "remaining", "remaining_volume", "last", "buy", "sell", "bid",
+    "ask", "balance", "available", "locked", "name", "high", "low", "created_at",
+)  # fmt: skip
+"""Fields that people look for, the most wanted first."""
+
 TONES = {
     Tone.PLAIN: "", Tone.GOOD: "green", Tone.BAD: "red", Tone.DIM: "dim", Tone.TITLE: "bold",
 }  # fmt: skip
@@ -89,33 +96,60 @@ def _is_rows(value: object) -> bool:
 
 def _table(rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[RenderableType]:
     """Return records as a table, or below each other where they are few and wide."""
-    shown = rows[:ROWS]
-    names = list(dict.fromkeys(name for row in shown for name in row))
-    cells = {name: [_cell(row.get(name)) for row in shown] for name in names}
-    names = [name for name in names if any(cell not in ("", "-", "none") for cell in cells[name])]
-    wide = {name: max(len(name), *(len(cell) for cell in cells[name])) for name in names}
+    shown = [_flat(row) for row in rows[:ROWS]]
+    cells = _columns(shown)
+    wide = {name: max(len(name), *map(len, column)) + 2 for name, column in cells.items()}
+    left = width + 2
     fitting: list[str] = []
-    used = 0
-    for name in names:
-        used += wide[name] + 2
-        if used <= width + 2 or not fitting:
+    for name in sorted(cells, key=_rank):
+        if wide[name] <= left or not fitting:
             fitting.append(name)
-    if len(fitting) < len(names) and len(rows) <= 3:
-        for row in rows:
+            left -= wide[name]
+    left_out = [name for name in cells if name not in fitting]
+    if left_out and len(rows) <= 3:
+        for index, row in enumerate(rows):
+            if index:
+                yield Text()
             yield from _record(row, width)
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for name in fitting:
+    for name in (name for name in cells if name in fitting):
         numbers = all(_NUMBER.fullmatch(cell) or cell == "-" for cell in cells[name])
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for index in range(len(shown)):
-        table.add_row(*(Text(cells[name][index]) for name in fitting))
+        table.add_row(*(Text(column[index]) for name, column in cells.items() if name in fitting))
     yield table
-    left_out = [name for name in names if name not in fitting]
     if left_out:
         yield Text(f"not shown here: {', '.join(left_out)}", "dim")
     if len(rows) > len(shown):
         yield Text(f"and {len(rows) - len(shown)} more rows", "dim")
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record whose fields are no records themselves."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if _is_record(value):
+            flat |= {f"{key} {inner}": each for inner, each in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return columns by name, without those that say nothing, or the same as one before."""
+    columns: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        cells = [_cell(row.get(name)) for row in rows]
+        telling = any(cell not in ("", "-", "none") for cell in cells)
+        if telling and (name in FIRST or cells not in columns.values()):
+            columns[name] = cells
+    return columns
+
+
+def _rank(name: str) -> tuple[bool, int]:
+    """Return how soon a column is taken where not all fit."""
+    return (name not in FIRST, FIRST.index(name) if name in FIRST else 0)
 
 
 def _book(book: Any) -> Iterator[RenderableType]:

@@ -9,6 +9,7 @@ import trio
 
 import trioflex
 
+from ..spelling import spell_request
 from .following import Following
 from .link import Link
 
@@ -74,7 +75,7 @@ def queues(link: Link, following: Following) -> list[str]:
 
 def unsettled(client: trioflex.Client) -> list[str]:
     """Return the requests whose outcome nobody knows, oldest first."""
-    return [f"outcome unknown: {ticket.request!r}" for ticket in client.unsettled]
+    return [f"outcome unknown: {spell_request(ticket.request)}" for ticket in client.unsettled]
 
 
 def _walk(
