@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import attrs
+import msgspec
 
 from .._vocabulary.settings import Reconnect
 from ..protocol import Retry
@@ -35,16 +35,14 @@ from ..protocol import Retry
 RETRY_AFTER_MAX = 3600.0
 
 
-@attrs.frozen
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Connect again after this delay."""
 
     seconds: float
     """At least 0."""
 
 
-@attrs.frozen
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """Do not connect again."""
 
     why: str

@@ -27,7 +27,7 @@ import math
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-import attrs
+import msgspec
 
 from .._vocabulary.errors import InternalError
 from ..protocol import Correlation
@@ -51,8 +51,7 @@ class _Serial(enum.Enum):
     SLOT = "serial"
 
 
-@attrs.define(eq=False)
-class _Entry(Generic[K]):
+class _Entry(msgspec.Struct, Generic[K], eq=False):
     """One request that is under way."""
 
     token: K

@@ -9,7 +9,7 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 
 from .._vocabulary.errors import TrioflexError
 from .._vocabulary.events import Gap, Resumed
@@ -90,8 +90,7 @@ class Subscriber(Protocol):
         """The client is over; ``broken`` is its failure, if it failed."""
 
 
-@attrs.define(eq=False)
-class Membership:
+class Membership(msgspec.Struct, eq=False):
     """One receiver's place in an entry."""
 
     subscriber: Subscriber
@@ -101,16 +100,15 @@ class Membership:
     """When the gap it is in began; ``None``: it is in none."""
 
 
-@attrs.define(eq=False)
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """One wanted channel."""
 
     channel: Channel[Any]
     state: State = State.INTERRUPTED
-    members: list[Membership] = attrs.field(factory=list)
+    members: list[Membership] = msgspec.field(default_factory=list)
     generation: int = 0
-    held: list[Any] = attrs.field(factory=list)
-    batch: list[Any] = attrs.field(factory=list)
+    held: list[Any] = msgspec.field(default_factory=list)
+    batch: list[Any] = msgspec.field(default_factory=list)
     """Items of the read in hand."""
     fold: Fold[Any] | None = None
     follow: Callable[[Sequence[Any]], None] | None = None

@@ -17,26 +17,23 @@ with a difference, because ``now - last_in >= ping_after`` can be false at the v
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from .._vocabulary.settings import Keepalive
 
 
-@attrs.frozen
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True):
     """Nothing to do before this time, unless something happens."""
 
     until: float
     """On the clock that was handed in; later than ``now``; ``math.inf``: no time is set."""
 
 
-@attrs.frozen
-class Ping:
+class Ping(msgspec.Struct, frozen=True):
     """Ask the peer for a sign of life, now."""
 
 
-@attrs.frozen
-class Dead:
+class Dead(msgspec.Struct, frozen=True):
     """Believe the peer dead: drop the connection, without a closing handshake."""
 
     why: str

@@ -29,7 +29,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeAlias, TypeVar
 
-import attrs
+import msgspec
 
 from .keepalive import Sleep
 from .rates import Rates
@@ -49,8 +49,7 @@ class Lane(enum.Enum):
 _Key: TypeAlias = tuple[Lane, str, Hashable | None]
 
 
-@attrs.define(eq=False)
-class _Entry(Generic[I]):
+class _Entry(msgspec.Struct, Generic[I], eq=False):
     """One item that waits."""
 
     item: I

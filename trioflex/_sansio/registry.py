@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-import attrs
+import msgspec
 
 from .._vocabulary.errors import SubscriptionRefused, SubscriptionTimeout, TrioflexError
 from .._vocabulary.events import Gap, GapReason, Resumed
@@ -50,8 +50,7 @@ HELD_LIMIT = 20_000
 brings some thousand messages in that time. Beyond it the subscription starts over."""
 
 
-@attrs.frozen
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """Put the request that starts (or stops) this channel into the control lane."""
 
     entry: Entry
@@ -59,8 +58,7 @@ class Ask:
     on: bool
 
 
-@attrs.frozen
-class Bootstrap:
+class Bootstrap(msgspec.Struct, frozen=True):
     """Put the channel's bootstrap request into the control lane."""
 
     entry: Entry
@@ -68,8 +66,7 @@ class Bootstrap:
     request: Request[Any]
 
 
-@attrs.frozen
-class Withdraw:
+class Withdraw(msgspec.Struct, frozen=True):
     """Take the entry's queued frame out of the control lane: nobody wants it any more."""
 
     entry: Entry

@@ -7,7 +7,7 @@ import math
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, overload
 
-import attrs
+import msgspec
 import trio
 
 from .._vocabulary.errors import NotSent
@@ -316,11 +316,11 @@ class Client:
     def statistics(self) -> ClientStatistics:
         """Return what this client did until now, over all its connections."""
         core, connection = self._core, self._supervisor.connection
-        counters = attrs.evolve(core.counters, evidence=core.ledger.proven)
+        counters = msgspec.structs.replace(core.counters, evidence=core.ledger.proven)
         if connection is not None:
             connection.add_running(counters)
         return ClientStatistics(
-            **attrs.asdict(counters),
+            **msgspec.structs.asdict(counters),
             unrouted=core.registry.unrouted,
             queued=0 if connection is None else connection.sender.queued,
             in_flight=0 if connection is None else connection.sender.correlator.in_flight,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import attrs
+import msgspec
 import trio
 
 from .._sansio.rates import Rates
@@ -25,8 +26,7 @@ NEEDS_LOGIN = (
 """Why a private request, poll or channel is refused locally."""
 
 
-@attrs.frozen(kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """All time limits of one client, in seconds, resolved against the venue's."""
 
     connect: float

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 import attrs
+import msgspec
 
 from .transport import TransportStatistics
 
@@ -71,8 +72,7 @@ class Observers:
             self._observer = None
 
 
-@attrs.define
-class Counters:
+class Counters(msgspec.Struct):
     """What a client counts over all its connections."""
 
     attempts: int = 0

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-import attrs
+import msgspec
 import trio
 
 from .._sansio.correlator import Correlator
@@ -35,8 +35,7 @@ Owner: TypeAlias = Ticket[Any] | Ask | Bootstrap
 """Whose request it is: a caller's, or the registry's."""
 
 
-@attrs.frozen
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, eq=False):
     """A request on its way, and whose it is."""
 
     owner: Owner
