@@ -12,9 +12,7 @@ import attrs
 
 from . import chart, machine, report
 from .cases import CASES, QUICK, Case
-from .runner import ROOT, Runner
-
-RESULTS = ROOT / "benchmarks" / "results"
+from .runner import RESULTS, Runner
 
 CROWDED = 0.05
 """Share of the machine that others may use before the report warns."""
@@ -36,8 +34,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal is missed")
     parser.add_argument("--list", action="store_true", help="name the cases and leave")
     parser.add_argument("--profile", metavar="CLIENT", help="show where it spends the first case")
-    parser.add_argument("--json", type=Path, help="default: benchmarks/results/latest.json")
-    parser.add_argument("--svg", type=Path, help="default: benchmarks/results/latest.svg")
+    parser.add_argument("--json", type=Path, help="default: benchmarks/results/cpython-3xx.json")
+    parser.add_argument("--svg", type=Path, help="default: benchmarks/results/cpython-3xx.svg")
     return parser.parse_args()
 
 
@@ -109,9 +107,10 @@ def _write(
             for goal, value, met in report.judged(runner.results, cases)
         ],
     }
+    tag = sys.implementation.cache_tag
     for path, text in (
-        (options.json or RESULTS / "latest.json", json.dumps(record, indent=1)),
-        (options.svg or RESULTS / "latest.svg", chart.svg(runner.results, cases, caption)),
+        (options.json or RESULTS / f"{tag}.json", json.dumps(record, indent=1)),
+        (options.svg or RESULTS / f"{tag}.svg", chart.svg(runner.results, cases, caption)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ import sys
 import traceback
 
 from .machine import pin
-from .measure import PROFILE, Client, Job, Loop
+from .measure import PROFILE, Client, Job, Loop, Unfit
 from .sampler import Sampler
 
 
@@ -19,15 +19,31 @@ def clients() -> dict[str, type[Client]]:
     """Return every client by name, ours first."""
     from .parts import Book, Floor, Parts
     from .peers import PEERS
-    from .product import PRODUCT
+    from .product import PRODUCT, TransportAlone, Trioflex, compiled
 
-    found: tuple[type[Client], ...] = (*PRODUCT, Book, *PEERS, Floor, Parts)
+    found: tuple[type[Client], ...] = (
+        *(*PRODUCT, Book),
+        *map(compiled, (Trioflex, TransportAlone, Book)),
+        *(*PEERS, Floor, Parts),
+    )
     return {client.name: client for client in found}
 
 
 def missing(client: type[Client]) -> list[str]:
     """Return the modules that a client needs and that are not installed."""
     return [name for name in client.modules if importlib.util.find_spec(name) is None]
+
+
+def check_build() -> None:
+    """See that the compiled build runs.
+
+    Raises:
+        Unfit: it is the pure one.
+    """
+    import trioflex
+
+    if not trioflex.compiled:
+        raise Unfit(f"{trioflex.__file__} is not compiled.")
 
 
 def main() -> None:
@@ -51,6 +67,8 @@ def main() -> None:
 
     async def program(loop: Loop) -> None:
         try:
+            if client.compiled:
+                check_build()
             result: dict[str, object] = dict(await client(loop).measure(options.case, job))
         except Exception as failure:  # told to the parent, whatever it is
             traceback.print_exc()

@@ -248,6 +248,8 @@ class Client(abc.ABC):
     """What must be installed."""
     quiet: ClassVar[str] = "/echo"
     """Where nothing comes unless one asks."""
+    compiled: ClassVar[bool] = False
+    """It is ours and runs on the compiled build."""
     cases: ClassVar[tuple[str, ...]] = ("receive", "dispatch", "echo", "memory", "ready")
     """The measurements it takes part in: names of its own coroutine methods."""
 

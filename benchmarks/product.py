@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import attrs
 
 from . import wire
-from .cases import BATCHES, OURS, TRANSPORT
+from .cases import BATCHES, COMPILED, OURS, TRANSPORT
 from .measure import ECHO_BYTES, Client, Figures, Job, Receive, TrioLoop, Unfit, round_trips, sample
 
 USER, COOKIE, PASSPHRASE = 1, "HGREqcILTz8blHa/jsUTVTNBJlg=", "opensesame"
@@ -187,6 +187,17 @@ class TransportAlone(Client):
             await transport.receive()
 
         return await round_trips(turn, job.seconds)
+
+
+AFFECTED = ("dispatch", "receive", "echo", "order", "book")
+"""What goes through compiled modules, message by message."""
+
+
+def compiled(client: type[Client]) -> type[Client]:
+    """Return the same client on the compiled build."""
+    name = f"Compiled{client.__name__}"
+    cases = tuple(case for case in client.cases if case in AFFECTED)
+    return type(name, (client,), {"name": client.name + COMPILED, "compiled": True, "cases": cases})
 
 
 PRODUCT: tuple[type[Client], ...] = (Trioflex, Batches, TransportAlone)

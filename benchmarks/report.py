@@ -74,22 +74,34 @@ def rows(results: Results, case: Case) -> list[tuple[str, Spread]]:
     return sorted(found, key=lambda row: row[1].median, reverse=case.figure.more_is_better)
 
 
+def comparison(results: Results, case: Case) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of the table of one case, best client first."""
+    figure = case.figure
+    head = ["client", figure.unit, "lowest to highest", f"{case.ours} / it"]
+    head += ["by the clock", "CPU µs", "p99 µs"]
+    cells = []
+    for client, value in rows(results, case):
+        row = [client, number(value.median), f"{number(value.low)} to {number(value.high)}"]
+        row.append(_beside_ours(results, case, client, figure.key))
+        row += [_median(results, case, client, key) for key in ("wall", "cpu_us", "p99_us")]
+        cells.append(row)
+    return head, cells
+
+
+def title(case: Case) -> str:
+    """Name a case, and say which figures are good."""
+    better = "more is better" if case.figure.more_is_better else "less is better"
+    return f"{case.name}: {case.title} ({better})"
+
+
 def table(results: Results, case: Case) -> Iterator[str]:
     """Write the table of one case, in Markdown."""
-    figure = case.figure
-    better = "more is better" if figure.more_is_better else "less is better"
-    yield f"### {case.name}: {case.title} ({better})"
+    head, cells = comparison(results, case)
+    yield f"### {title(case)}"
     yield ""
-    yield (
-        f"| client | {figure.unit} | lowest to highest | {case.ours} / it | by the clock | "
-        "CPU µs | p99 µs |"
-    )
+    yield f"| {' | '.join(head)} |"
     yield "| --- | --: | --: | --: | --: | --: | --: |"
-    for client, value in rows(results, case):
-        cells = [client, number(value.median), f"{number(value.low)} to {number(value.high)}"]
-        cells.append(_beside_ours(results, case, client, figure.key))
-        cells += [_median(results, case, client, key) for key in ("wall", "cpu_us", "p99_us")]
-        yield f"| {' | '.join(cells)} |"
+    yield from (f"| {' | '.join(row)} |" for row in cells)
     yield ""
 
 

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,17 +17,26 @@ from typing import IO, cast
 import attrs
 
 from . import machine
-from .cases import QUICK_PEERS, Case
+from .cases import COMPILED, OURS, QUICK_PEERS, Case
 from .client import clients, missing
 from .measure import Figures
 
 ROOT = Path(__file__).resolve().parent.parent
 
+RESULTS = ROOT / "benchmarks" / "results"
+
+COMPILED_ROOT = Path(sys.prefix) / "compiled" / "src"
+"""Where ``make compiled`` puts a copy of the source whose hot modules are compiled."""
+
+SOURCE = ("trioflex", "benchmarks")
+"""What must be the same in the copy."""
+
 RUN_LIMIT = 30.0
 """Seconds for one client process; one that hangs is no reason for all to hang."""
 
 IMPORTS = {
-    "trioflex": "trioflex",
+    OURS: "trioflex",
+    OURS + COMPILED: "trioflex",
     "trio": "trio",
     "trio-websocket": "trio_websocket",
     "websockets": "websockets.asyncio.client",
@@ -96,6 +106,8 @@ class Runner:
     seconds: float
     quick: bool
     tell: Callable[[str], None]
+    compiled: Path = COMPILED_ROOT
+    """The root of the compiled copy, if there is one."""
     results: Results = attrs.field(factory=dict)
     skipped: dict[str, str] = attrs.field(factory=dict)
     """Client to the reason why it did not take part."""
@@ -127,7 +139,7 @@ class Runner:
             command = self._command(self.cases[0], name, server, client_core)
             done = subprocess.run(
                 [*command, "--profile"],
-                cwd=ROOT,
+                cwd=self._root(name),
                 capture_output=True,
                 text=True,
                 timeout=RUN_LIMIT,
@@ -142,6 +154,15 @@ class Runner:
                 self.skipped[name] = "not installed: " + ", ".join(lacking)
         for name, reason in self.skipped.items():
             self.tell(f"without {name} ({reason}); pip install 'trioflex[bench]' brings it")
+        reason = unfit(self.compiled)
+        if reason:
+            self.tell(f"without the compiled build ({reason}); make compiled makes it")
+            names = [*clients(), *IMPORTS]
+            self.skipped |= {name: reason for name in names if name.endswith(COMPILED)}
+
+    def _root(self, name: str) -> Path:
+        """Return the folder whose trioflex a client is to use."""
+        return self.compiled if name.endswith(COMPILED) else ROOT
 
     def _round(self, server: Server, core: int | None) -> None:
         for case in self.cases:
@@ -150,7 +171,7 @@ class Runner:
             random.shuffle(names)
             for name in names:
                 try:
-                    figures = execute(self._command(case, name, server, core))
+                    figures = execute(self._command(case, name, server, core), self._root(name))
                 except MeasurementFailed as failure:
                     self.failed[case.name, name] = str(failure)
                     self.tell(f"{case.name}: {name} failed: {failure}")
@@ -167,7 +188,7 @@ class Runner:
                 if case.measurement in client.cases and name not in self.skipped
             ]
         if self.quick and case.name not in QUICK_PEERS:
-            names = [name for name in names if name == case.ours]
+            names = [name for name in names if name in (case.ours, case.ours + COMPILED)]
         return [name for name in names if self.only is None or name in self.only]
 
     @staticmethod
@@ -192,7 +213,19 @@ class MeasurementFailed(Exception):
     """A client process brought no figures."""
 
 
-def execute(command: list[str]) -> Figures:
+def unfit(compiled: Path) -> str:
+    """Return why a compiled copy of the source cannot be measured beside it, or nothing."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    if not (compiled / "trioflex/_sansio/frames").with_suffix(suffix).exists():
+        return "there is none for this Python"
+    for path in (p for folder in SOURCE for p in sorted((ROOT / folder).rglob("*.py"))):
+        copy = compiled / path.relative_to(ROOT)
+        if not copy.exists() or copy.read_bytes() != path.read_bytes():
+            return f"it is of another source: {path.relative_to(ROOT)}"
+    return ""
+
+
+def execute(command: list[str], root: Path) -> Figures:
     """Run a client process and return the figures it prints.
 
     Raises:
@@ -200,7 +233,7 @@ def execute(command: list[str]) -> Figures:
     """
     try:
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_LIMIT, check=False
+            command, cwd=root, capture_output=True, text=True, timeout=RUN_LIMIT, check=False
         )
     except subprocess.TimeoutExpired:
         raise MeasurementFailed(f"not done after {RUN_LIMIT:.0f} s") from None

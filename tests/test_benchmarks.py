@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sysconfig
 from collections import Counter
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import cases, chart, report, server, wire
+from benchmarks import cases, chart, client, figures, report, runner, server, wire
 
 
 @pytest.mark.parametrize("count", [1, 10, 100])
@@ -72,6 +74,7 @@ def test_quotients_are_taken_within_a_round_and_judged_by_their_median():
     assert {
         "dispatch-10: 25 times trio-websocket": False,
         "dispatch-10: 0.9 of picows": True,
+        "dispatch-10, compiled: 1.0 of picows": False,
     } == judged
 
 
@@ -83,3 +86,56 @@ def test_the_chart_is_well_formed_and_names_everybody():
 
     texts = {element.text for element in picture.iter() if element.text}
     assert {cases.TRANSPORT, "a & b", "60.0  (0.50)"} <= texts
+
+
+def test_both_builds_are_measured_beside_each_other():
+    """What goes through compiled modules has a row for either build, and a goal for dispatch."""
+    clients = client.clients()
+    compiled = {name: kind for name, kind in clients.items() if kind.compiled}
+
+    assert {name + cases.COMPILED for name in (cases.OURS, cases.TRANSPORT, cases.BOOK)} == set(
+        compiled
+    )
+    for name, kind in compiled.items():
+        assert set(kind.cases) <= set(clients[name.removesuffix(cases.COMPILED)].cases)
+    assert {goal.case for goal in cases.GOALS if goal.client in compiled} >= {
+        f"dispatch-{n}{tls}" for n in (1, 10, 100) for tls in ("", "-tls")
+    }
+
+
+def test_a_compiled_copy_counts_only_if_it_is_of_the_same_source(tmp_path):
+    """Figures of yesterday's source beside today's would be nobody's."""
+    assert "there is none for this Python" == runner.unfit(tmp_path)
+
+    for folder in runner.SOURCE:
+        shutil.copytree(
+            runner.ROOT / folder, tmp_path / folder, ignore=lambda _, names: {"__pycache__"}
+        )
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    (tmp_path / "trioflex/_sansio/frames").with_suffix(suffix).touch()
+    assert "" == runner.unfit(tmp_path)
+
+    (tmp_path / "trioflex/book.py").write_text("# changed\n")
+    assert "it is of another source: trioflex/book.py" == runner.unfit(tmp_path)
+
+
+def test_the_page_of_figures_has_every_case_and_a_column_for_each_python():
+    """The newest Python's tables are shown, the others' figures beside the goals."""
+    rounds = {"echo": {cases.TRANSPORT: [{"p50_us": 30.0}], "picows": [{"p50_us": 20.0}]}}
+    about = {"machine": "m", "when": "today", **dict.fromkeys(figures.machine.PACKAGES, "1")}
+    records = [
+        {"machine": {**about, "python": f"CPython {version}"}, "rounds": 3, "results": rounds}
+        for version in ("3.13.0", "3.11.7")
+    ]
+
+    page = "\n".join(figures.page(records))
+
+    assert (3, 13, 0) == figures.version(records[0])
+    assert "   * - goal\n     - CPython 3.13.0\n     - CPython 3.11.7\n" in page
+    assert (
+        "   * - echo, median: at most 1.8 of picows\n"
+        "     - 1.50 (1.50 to 1.50)\n"
+        "     - 1.50 (1.50 to 1.50)\n"
+    ) in page
+    assert "     - **not measured**\n" in page
+    assert ".. rubric:: echo: round trip of 150 bytes (less is better)" in page

@@ -118,6 +118,8 @@ def test_every_error_is_exported():
 @pytest.mark.parametrize("module", PUBLIC_MODULES)
 def test_every_public_name_is_documented(module):
     """Each public class and function has a docstring of its own."""
+    if not str(importlib.import_module(module).__file__).endswith(".py"):
+        pytest.skip("mypyc keeps no docstrings of classes; those of the source are checked")
     silent = [
         name
         for name, value in documented_kinds(module)
