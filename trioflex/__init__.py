@@ -22,6 +22,7 @@ from ._shell.opening import (
     system_env as system_env,
 )
 from ._shell.receiver import Receiver as Receiver, ReceiverStatistics as ReceiverStatistics
+from ._shell.stalls import StallWatch as StallWatch
 from ._shell.ticket import Ticket as Ticket, TicketState as TicketState
 from ._shell.transport import (
     Connector as Connector,
