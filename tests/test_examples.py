@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PROGRAMS = [
     "ticker", "quoting_bot", "order_fate", "fanout", "stop_loss", "theone_swap", "midchains_fate",
+    "oceanex_fate",
 ]  # fmt: skip
 
 
@@ -130,6 +131,25 @@ async def test_midchains_fate(example, capsys, autojump_clock):
     out = await told(example, capsys, "midchains_fate")
     assert re.search(r"R00001: buy 0.01 BTCUSD at 1000, open", out), out
     assert out.endswith("cancelled: R00001\n")
+
+
+async def test_oceanex_fate(example, capsys, autojump_clock):
+    """The order whose answer was lost is found by what it is, and was placed once."""
+    out = await told(example, capsys, "oceanex_fate")
+    assert 3 == len(re.findall(r"VET/USDT  0\.025\d+ / 0\.025\d+", out))
+    assert re.search(r"found: order 1, wait\ncancelled: 1\n$", out), out
+
+
+async def test_oceanex_fate_with_a_venue_elsewhere(example, capsys, monkeypatch):
+    """``--url``: the same program over a socket, with credentials from the environment."""
+    exchange = SimulatedExchange("oceanex", clock=system_clock)
+    for name, value in exchange.model.credentials().items():
+        monkeypatch.setenv(name, value)
+    async with open_server(exchange) as address:
+        await example("oceanex_fate").main(["--url", address.url])
+    out = capsys.readouterr().out
+    assert "no answer" not in out
+    assert out.endswith("cancelled: 1\n")
 
 
 async def test_with_a_venue_elsewhere(example, capsys):

@@ -32,7 +32,7 @@ from trioflex.protocol import (
 from trioflex.simulator import SimulatedExchange
 from trioflex.testing import VenueCheckFailed, check_venue
 from trioflex.testing.redaction import secrets_of
-from trioflex.venues import coinflex, coinfloor, midchains, theone
+from trioflex.venues import coinflex, coinfloor, midchains, oceanex, theone
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial"
 
@@ -128,6 +128,42 @@ def test_midchains_keeps_the_contract():
         refused={midchains.CancelOrder("BTCUSD", "99999999"): RefusalKind.NOT_FOUND},
     )
     assert 0 < report.pushes
+
+
+@pytest.mark.parametrize("other_shapes", [False, True])
+def test_oceanex_keeps_the_contract(other_shapes):
+    """All fourteen requests, anonymous and logged in; there are no channels."""
+    exchange = SimulatedExchange("oceanex", other_shapes=other_shapes)
+    report = check_venue(
+        oceanex.VENUE,
+        exchange=exchange,
+        credentials=oceanex.Credentials.from_env(exchange.model.credentials()),
+        talk=[
+            oceanex.GetTime(),
+            oceanex.GetMarkets(),
+            oceanex.GetFees(),
+            oceanex.GetTickers(["vetusdt"]),
+            oceanex.GetOrderBook("vetusdt", level=2),
+            oceanex.GetKline("vetusdt", limit=2, period=5),
+            oceanex.GetAccount(),
+            oceanex.NewOrder("vetusdt", "buy", price="0.03", volume=1000),
+            oceanex.GetClosedOrder(1),
+            oceanex.NewOrder("vetusdt", "buy", price="0.02", volume=1000),
+            oceanex.GetOrder(2),
+            oceanex.GetOpenOrders("vetusdt"),
+            oceanex.CancelOrders(2),
+            oceanex.CancelAllOrders(),
+            oceanex.GetOrderHistory("vetusdt"),
+        ],
+        refused={
+            oceanex.GetOrder(99): RefusalKind.NOT_FOUND,
+            oceanex.NewOrder("btcusdt", "sell", volume=11, ord_type="market"): (
+                RefusalKind.INSUFFICIENT_FUNDS
+            ),
+        },
+    )
+    assert ((), 2) == (report.untried, report.sessions)
+    assert 200 < report.hostile
 
 
 def test_acme_keeps_the_contract():

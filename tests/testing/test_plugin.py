@@ -9,7 +9,8 @@ import textwrap
 import pytest
 
 from tests.simulator.echo import EchoModel
-from trioflex._shell.transport import Target
+from trioflex import Target, open_client
+from trioflex.venues import midchains, oceanex
 
 USE = """
     async with coinflex_exchange.connector(Target(url="ws://x/")) as transport:
@@ -57,15 +58,46 @@ def test_the_plugin_costs_nothing_until_it_is_used():
     assert "[]" == result.stdout.strip()
 
 
-@pytest.mark.parametrize("venue", ["coinflex", "coinfloor"])
-async def test_each_venue_has_a_fixture(request, venue):
+@pytest.mark.parametrize(
+    ("venue", "secret", "greetings"),
+    [
+        ("coinflex", "COINFLEX_COOKIE", 1),
+        ("coinfloor", "COINFLOOR_COOKIE", 1),
+        ("midchains", "MIDCHAINS_PASSWORD", 0),
+        ("oceanex", "OCEANEX_KEY_FILE", 1),
+        ("theone", "BROKER_SECRET_KEY", 0),
+    ],
+)
+async def test_each_venue_has_a_fixture(request, venue, secret, greetings):
     """Its books are filled, and nobody trades but the test."""
     exchange = request.getfixturevalue(f"{venue}_exchange")
     assert venue == exchange.model.name
-    assert f"{venue.upper()}_COOKIE" in exchange.model.credentials()
+    assert secret in exchange.model.credentials()
     async with exchange.connector(Target(url="ws://x/")) as transport:
-        assert 1 == len(await transport.receive())
-        assert 1 == exchange.statistics().frames
+        if greetings:
+            assert greetings == len(await transport.receive())
+        assert greetings == exchange.statistics().frames
+
+
+async def test_the_two_that_log_in_with_rsa(midchains_exchange, oceanex_exchange, autojump_clock):
+    """Clients find all they need in the credentials; their orders trade."""
+    for exchange, venue, order in (
+        (midchains_exchange, midchains, midchains.AddOrder("BTCUSD", "B", "0.5", "50000")),
+        (
+            oceanex_exchange,
+            oceanex,
+            oceanex.NewOrder("vetusdt", "buy", price="0.03", volume=1000),
+        ),
+    ):
+        async with open_client(
+            venue.VENUE,
+            credentials=venue.Credentials.from_env(exchange.model.credentials()),
+            connector=exchange.connector,
+            env=exchange.env,
+        ) as client:
+            await client.request(order)
+        [placed] = exchange.model.desk.orders.values()
+        assert placed.executed
 
 
 def test_exchanges_can_be_made_to_order(simulated_exchange):

@@ -97,3 +97,39 @@ def theone_exchange() -> SimulatedExchange:
     from ..simulator import SimulatedExchange
 
     return SimulatedExchange("theone")
+
+
+@pytest.fixture
+def midchains_exchange() -> SimulatedExchange:
+    """A simulated MidChains in memory; see ``coinflex_exchange``.
+
+    Its books are filled, and each test has an RSA key of its own for the challenge.
+    """
+    from ..simulator import SimulatedExchange
+
+    return SimulatedExchange("midchains")
+
+
+@pytest.fixture
+def oceanex_exchange() -> SimulatedExchange:
+    """A simulated OceanEx in memory; see ``coinflex_exchange``.
+
+    It compares nonces with its own clock, so clients take their ``env`` from it, and two of one
+    account must not log in within the same millisecond. The private key is in a file, which goes
+    with the test::
+
+        async def test_an_order_is_traded(oceanex_exchange, autojump_clock):
+            exchange = oceanex_exchange
+            credentials = oceanex.Credentials.from_env(exchange.model.credentials())
+            async with open_client(
+                oceanex.VENUE,
+                credentials=credentials,
+                connector=exchange.connector,
+                env=exchange.env,
+            ) as client:
+                order = oceanex.NewOrder("vetusdt", "buy", price="0.03", volume=1000)
+                assert (await client.request(order)).final
+    """
+    from ..simulator import SimulatedExchange
+
+    return SimulatedExchange("oceanex")
