@@ -11,6 +11,7 @@ BOOK = "trioflex book"
 COMPILED = ", compiled"
 """Behind the name of a client of ours: the same, on the compiled build."""
 FLOOR = "no parsing"
+DECODING = "msgspec alone"
 PARTS = "its parts"
 REFERENCES = ("trio-websocket", "websockets", "aiohttp", "picows")
 

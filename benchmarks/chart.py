@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from .cases import FLOOR, Case
+from .cases import DECODING, FLOOR, Case
 from .report import Spread, beside, number, rows
 from .runner import Results
 
 WIDTH, PANEL, NAME, VALUE = 940, 456, 124, 150
 """Pixels: the picture, a panel of it, and in a panel the room for names and for figures."""
+
+BOUNDS = (FLOOR, DECODING)
+"""No clients, but what bounds them."""
 
 BAR, GAP, HEAD = 18, 6, 34
 
@@ -22,7 +25,7 @@ def svg(results: Results, cases: list[Case], caption: str) -> str:
     """Return the chart of the cases in which at least two clients took part."""
     caption += "; in brackets: trioflex divided by it"
     results = {
-        case: {client: rounds for client, rounds in clients.items() if client != FLOOR}
+        case: {client: rounds for client, rounds in clients.items() if client not in BOUNDS}
         for case, clients in results.items()
     }
     shown = [case for case in cases if len(results.get(case.name, {})) > 1]

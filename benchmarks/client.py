@@ -17,14 +17,14 @@ from .sampler import Sampler
 
 def clients() -> dict[str, type[Client]]:
     """Return every client by name, ours first."""
-    from .parts import Book, Floor, Parts
+    from .parts import Book, Decoding, Floor, Parts
     from .peers import PEERS
     from .product import PRODUCT, TransportAlone, Trioflex, compiled
 
     found: tuple[type[Client], ...] = (
         *(*PRODUCT, Book),
         *map(compiled, (Trioflex, TransportAlone, Book)),
-        *(*PEERS, Floor, Parts),
+        *(*PEERS, Floor, Decoding, Parts),
     )
     return {client.name: client for client in found}
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import wire
-from .cases import BOOK, FLOOR, PARTS
+from .cases import BOOK, DECODING, FLOOR, PARTS
 from .measure import (
     WARM_UP,
     Client,
@@ -80,6 +80,30 @@ class Floor(Bare):
         cpu = time.process_time() - cpu
         count = got / size
         return {"rate": count / cpu, "wall": count / spent, "cpu_us": cpu / count * 1e6}
+
+
+class Decoding(Bare):
+    """The market data out of memory, decoded into objects: what no client that does so can pass."""
+
+    name = DECODING
+    cases = ("dispatch",)
+
+    async def dispatch(self, job: Job) -> Figures:
+        from .models import decoder
+
+        decode, payloads = decoder().decode, wire.traffic(wire.streams(job.size))
+
+        def take(seconds: float) -> tuple[int, float, float]:
+            start, spent, count = time.perf_counter(), time.process_time(), 0
+            while time.perf_counter() - start < seconds:
+                for payload in payloads:
+                    decode(payload)
+                count += len(payloads)
+            return count, time.process_time() - spent, time.perf_counter() - start
+
+        take(job.seconds * WARM_UP)
+        count, spent, clock = take(job.seconds)
+        return {"rate": count / spent, "wall": count / clock, "cpu_us": spent / count * 1e6}
 
 
 class Parts(Bare):
