@@ -19,6 +19,8 @@ PROGRAMS = [
     "ticker", "quoting_bot", "order_fate", "fanout", "stop_loss", "theone_swap", "midchains_fate",
     "oceanex_fate",
 ]  # fmt: skip
+# Those are run by test_integrations.py.
+INTEGRATIONS = ["web_service", "price_service", "many_venues", "asyncio_host"]
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ async def told(example, capsys, name, *arguments):
 def test_every_example_is_run():
     """No file in the folder is left to itself."""
     files = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert files == {*PROGRAMS, "where", "test_stop_loss"}
+    assert files == {*PROGRAMS, *INTEGRATIONS, "where", "test_stop_loss"}
 
 
 async def test_ticker(example, capsys, autojump_clock):
