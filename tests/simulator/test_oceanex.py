@@ -624,7 +624,44 @@ def test_nonsense(frame):
     client.peer.closed()
 
 
-MODEL = OceanExModel(clock=Wall(), private_key=KEY, empty=True)
+MODEL = OceanExModel(clock=Wall(), private_key=KEY, empty=True, limit=None)
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.sampled_from(["vetusdt", "buy", "limit", "stop_limit", "1", "0.02", 10**30, 1e300, -1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+NAMES = [
+    "market", "markets", "side", "volume", "price", "ord_type", "stop_price", "trigger_condition",
+    "id", "ids", "level", "precision", "period", "limit", "start_time", "page", "per", "order_by",
+    "state",
+]  # fmt: skip
+
+
+@given(
+    call=st.sampled_from([*MODEL.calls.public, *MODEL.calls.private, "AuthHandler/login", "x/"]),
+    args=st.dictionaries(st.sampled_from(NAMES), ODD) | ODD,
+    header=st.dictionaries(
+        st.sampled_from(["uid", "api_key", "signature", "nonce", "verb", "path"]), ODD
+    ),
+    name=ODD,
+)
+def test_odd_requests(call, args, header, name):
+    """Whatever they hold, there is one answer; nobody gets richer by asking."""
+    handler, _, action = call.partition("/")
+    data = {"action": action, "uuid": name, "args": args, "header": header}
+    frame = {"identifier": {"handler": handler}, "command": "message", "data": data}
+    [answer] = TALKER.peer.received(json.dumps(frame))
+    assert {"identifier", "message"} == json.loads(answer).keys()
+    ledger = MODEL.desk.engine.ledger
+    assert [0, 0, 0, 0] == [ledger.imbalance(each) for each in ("btc", "eth", "usdt", "vet")]
+
+
+TALKER = Client(MODEL)
 
 
 # -- the model -----------------------------------------------------------------------------------

@@ -520,9 +520,10 @@ async def test_an_order_is_found_open_or_closed(exchange, autojump_clock):
 # -- connections ---------------------------------------------------------------------------------
 
 
-async def test_pings_are_answered(exchange, autojump_clock):
+@pytest.mark.parametrize("way", ["connector", "byte_connector"])
+async def test_pings_are_answered(exchange, way, autojump_clock):
     """For an hour, though nobody asks anything."""
-    async with opened(exchange) as client:
+    async with opened(exchange, connector=getattr(exchange, way)) as client:
         await trio.sleep(3_601)
         assert 60 == exchange.count("pong")
         assert 1 == client.statistics().connections

@@ -7,12 +7,12 @@ read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 import attrs
+import msgspec
 
 T = TypeVar("T")
 
@@ -29,6 +29,9 @@ MOST = 10**12
 
 PERIODS = frozenset({1, 5, 15, 30, 60, 120, 240, 360, 720, 1440, 4320, 10080})
 """Minutes of a candle."""
+
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Complaint(Exception):
@@ -60,7 +63,7 @@ class Call:
 def parse(frame: str) -> Json:
     """Return a message; what is none is empty."""
     try:
-        message = json.loads(frame, parse_float=Decimal)
+        message = _DECODER.decode(frame)
     except (ValueError, RecursionError, InvalidOperation):
         return {}
     return message if isinstance(message, dict) else {}
