@@ -100,9 +100,9 @@ async def test_the_first_line_is_for_programs(capsys):
     assert "secret" not in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_cleanly(number):
-    """Interrupted or terminated, with clients connected or not: status 0, nothing left behind."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_it_ends_cleanly(number, status):
+    """Interrupted or terminated, with clients connected or not: nothing is left behind."""
     process = subprocess.Popen(
         [sys.executable, "-m", "trioflex", "simulate", "--tls"],
         stdout=subprocess.PIPE,
@@ -120,7 +120,7 @@ def test_it_ends_cleanly(number):
     finally:
         process.kill()
         process.communicate()
-    assert (0, "") == (process.returncode, output)
+    assert (status, "") == (process.returncode, output)
     assert f"{number.name}: ending" in log
     assert "Traceback" not in log
     assert not Path(first["ca_file"]).parent.exists()

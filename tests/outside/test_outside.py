@@ -84,7 +84,7 @@ def simulation(venue: str, *options: str) -> Iterator[Served]:
         yield Served(venue, first["url"], user, first.get("ca_file"))
         process.send_signal(signal.SIGINT)
         output, log = process.communicate(timeout=10)
-        assert (0, "") == (process.returncode, output)
+        assert (130, "") == (process.returncode, output)
         assert "Traceback" not in log
         assert "connection 1 opened" in log
     finally:

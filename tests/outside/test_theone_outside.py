@@ -36,7 +36,7 @@ def simulation(*options: str) -> Iterator[dict[str, object]]:
         yield json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         output, log = process.communicate(timeout=10)
-        assert (0, "") == (process.returncode, output)
+        assert (130, "") == (process.returncode, output)
         assert "Traceback" not in log
     finally:
         process.kill()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from .interruption import leaving_at_once
+
 _EXTRA = ("typer", "click", "rich", "prompt_toolkit", "platformdirs")
 
 
@@ -18,9 +20,10 @@ def main() -> None:
         SystemExit: always.
     """
     try:
-        from .app import run
+        with leaving_at_once():
+            from .app import run
 
-        status = run()
+            status = run()
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
             raise

@@ -17,6 +17,9 @@ from .call import call
 from .check import check_venue
 from .console.command import console
 from .exits import Status, reason_of, sentence_of, status_of
+from .interruption import leaving_in_order
+from .record import record_channels
+from .replay import replay
 from .simulate import simulate
 from .venues import venues
 from .watch import watch_channels
@@ -66,7 +69,8 @@ def execute(
         typer.Exit: with the status of what was raised, if anything was.
     """
     try:
-        trio.run(function, *args)
+        with leaving_in_order():
+            trio.run(function, *args)
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
         status = report(error, context.find_object(Options) or Options())
         raise typer.Exit(status) from None
@@ -136,4 +140,6 @@ app.command()(venues)
 app.command("check")(check_venue)
 app.command()(call)
 app.command("watch")(watch_channels)
+app.command("record")(record_channels)
+app.command()(replay)
 app.command()(console)

@@ -65,6 +65,7 @@ async def simulate_command(
         ValueError: an account is malformed or given twice, the venue is not known, or a file holds
             no RSA public key.
         LocalProtocolError: the port cannot be bound.
+        KeyboardInterrupt: after SIGINT, when everything is closed.
 
     Cancellation: all connections are dropped, and what was written to disk is removed.
     """
@@ -80,7 +81,10 @@ async def simulate_command(
     if public_key is not None:
         options["public_key"] = read_public_key(public_key)
     exchange = SimulatedExchange(venue, seed=seed, clock=system_clock, **options)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals, _log_to_stderr():
+    with (
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        log_to_stderr("trioflex.simulator"),
+    ):
         async with AsyncExitStack() as stack:
             certificates = stack.enter_context(open_certificates()) if tls else None
             server = open_server(
@@ -103,9 +107,8 @@ async def simulate_command(
             print(json.dumps(first), flush=True)
             log = logging.getLogger("trioflex.simulator")
             log.info("%s is served on %s; Ctrl-C ends it", venue, address.url)
-            async for number in signals:
-                log.info("%s: ending", signal.Signals(number).name)
-                break
+            number = await anext(aiter(signals))
+            log.info("%s: ending", signal.Signals(number).name)
             statistics = exchange.statistics()
             log.info(
                 "%d connections, %d requests, %d frames sent",
@@ -113,6 +116,8 @@ async def simulate_command(
                 statistics.requests,
                 statistics.frames,
             )
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt  # like every other command: the exit status is 130
 
 
 def parse_account(text: str) -> FloorAccount:
@@ -236,19 +241,21 @@ def _accounts(venue: str, texts: Sequence[str]) -> list[Account]:
 
 
 @contextmanager
-def _log_to_stderr() -> Iterator[None]:
-    """Write what the simulator logs to standard error, a line for a person each."""
-    logger = logging.getLogger("trioflex.simulator")
+def log_to_stderr(*names: str) -> Iterator[None]:
+    """Write what some loggers are told to standard error, a line for a person each."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 def _check_venue(venue: str) -> str:

@@ -80,6 +80,8 @@ class TapeMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of ``lost``: the venue's close code, if it sent one."""
     count: int = 0
     """Of ``dropped``: how many messages."""
+    account: str = ""
+    """Of ``ready``: who was logged in, if anybody was."""
 
 
 def utc(epoch_ms: int) -> str:
@@ -115,6 +117,11 @@ class Tape:
         return tuple(entry for entry in self.entries if isinstance(entry, TapeFrame))
 
     @property
+    def account(self) -> str:
+        """Who was logged in, empty if nobody was."""
+        return next((e.account for e in self.entries if isinstance(e, TapeMark) and e.account), "")
+
+    @property
     def connections(self) -> tuple[tuple[TapeEntry, ...], ...]:
         """What happened on each connection that was open, in order."""
         found: dict[int, list[TapeEntry]] = {}
@@ -136,6 +143,7 @@ class _Line(msgspec.Struct):
     reason: str = ""
     code: int | None = None
     count: int = 0
+    account: str = ""
 
 
 _HEAD = msgspec.json.Decoder(TapeHead)
@@ -258,6 +266,7 @@ def _read_entry(path: Path, number: int, line: str) -> TapeEntry:
             reason=found.reason,
             code=found.code,
             count=found.count,
+            account=found.account,
         )
     if found.frame is None:
         raise _broken(path, number, "it has neither `frame` nor `mark`")

@@ -107,12 +107,18 @@ class Recorder(Observer):
 
     def ready(self, connection: int, account: str | None, seconds: float) -> None:
         """Mark it."""
-        self.note("ready", connection)
+        self.note("ready", connection, account=account or "")
 
     # -- for the connections -------------------------------------------------------------------
 
     def note(
-        self, mark: str, connection: int = 0, *, reason: str = "", code: int | None = None
+        self,
+        mark: str,
+        connection: int = 0,
+        *,
+        reason: str = "",
+        code: int | None = None,
+        account: str = "",
     ) -> None:
         """Keep a mark. Quick and synchronous."""
         if mark == "opened":
@@ -122,7 +128,14 @@ class Recorder(Observer):
             self._open -= 1
         self._tell_dropped()
         self._waiting.append(
-            TapeMark(t=self._now(), n=connection, mark=mark, reason=reason, code=code)
+            TapeMark(
+                t=self._now(),
+                n=connection,
+                mark=mark,
+                reason=reason,
+                code=code,
+                account=account,
+            )
         )
         self._news.set()
 
