@@ -26,9 +26,6 @@ from .pipe import Pipe
 class FrontEnd(Protocol):
     """Shows outputs and sends lines."""
 
-    in_shell: bool
-    """Ctrl-C is meant for what runs in the terminal now."""
-
     async def run(
         self, lines: trio.MemorySendChannel[str], outputs: trio.MemoryReceiveChannel[Output]
     ) -> None:
@@ -62,12 +59,8 @@ async def converse(
         interrupted = True
         dialogue.leave()
 
-    front = make(interrupt)
-
     async def listen(signals: AsyncIterator[int]) -> None:
         async for _ in signals:
-            if front.in_shell:
-                continue
             if interrupted:  # closing politely takes too long for somebody
                 nursery.cancel_scope.cancel()
             interrupt()
@@ -76,7 +69,7 @@ async def converse(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen, signals, name="Ctrl-C")
             async with trio.open_nursery() as talk:
-                talk.start_soon(front.run, line_send, out_receive, name="front end")
+                talk.start_soon(make(interrupt).run, line_send, out_receive, name="front end")
                 await dialogue.run(line_receive, out_send, login=login)
             nursery.cancel_scope.cancel()
     return interrupted

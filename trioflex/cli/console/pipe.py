@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -23,8 +26,6 @@ class Pipe:
     """
 
     def __init__(self, descriptor: int = 0) -> None:
-        self.in_shell: bool = False
-        """Never: nothing here takes the terminal from us."""
         self._descriptor = descriptor
         self._rest = b""
         self._ended = False
@@ -88,9 +89,22 @@ async def run_shell(shell: Shell, *, interactive: bool) -> None:
     try:
         if shell.command is None and not interactive:
             write("sh: there is no terminal to run a shell in; sh COMMAND runs one command.\n")
-            return
-        await trio.run_process(command, stdin=None if interactive else b"", check=False)
+        elif interactive:
+            with _deaf():
+                await trio.run_process(command, stdin=None, check=False)
+        else:
+            await trio.run_process(command, check=False)
     except OSError as wrong:
         write(f"sh: {program} cannot be run: {wrong.strerror}.\n")
     finally:
         shell.done.set()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Leave Ctrl-C to what runs in the terminal; a handler, unlike "ignore", is not inherited."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -107,8 +107,6 @@ class Terminal:
             history=DummyHistory(), bottom_toolbar=self._toolbar, style=STYLE
         )
         self._session = self._commands
-        self.in_shell: bool = False
-        """Ctrl-C is meant for what runs in the terminal now."""
 
     async def run(
         self, lines: trio.MemorySendChannel[str], outputs: trio.MemoryReceiveChannel[Output]
@@ -129,9 +127,7 @@ class Terminal:
                         self._session = self._questions if asked else self._commands
                         nursery.start_soon(self._read, loop, lines, output)
                     case Shell():
-                        self.in_shell = True
                         await run_shell(output, interactive=True)
-                        self.in_shell = False
                     case _ if self._prompting:
                         await loop.run(self._draw_above(output))
                     case _:
