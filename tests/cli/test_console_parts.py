@@ -1,0 +1,202 @@
+"""The parts of the console that need no dialogue: completion, history, tables, the log's levels."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from trioflex import LocalProtocolError, find_venue
+from trioflex.cli import catalogue
+from trioflex.cli.console.command import console_command
+from trioflex.cli.console.completion import complete
+from trioflex.cli.console.history import history_file, is_keepable, make_private
+from trioflex.cli.console.logfile import level_of, open_log
+from trioflex.cli.console.outputs import Answer, News, Say, Tone
+from trioflex.cli.console.render import ROWS, draw
+from trioflex.cli.reaching import Wishes
+from trioflex.cli.spelling import make_request, spell_request
+from trioflex.venues import coinflex, oceanex
+
+VENUES = ("coinflex", "coinfloor", "midchains", "oceanex", "theone")
+
+
+def offered(venue, before, subscribed=()):
+    return [each.text for each in complete(find_venue(venue), before, subscribed)]
+
+
+@pytest.mark.parametrize(
+    ("venue", "before", "expected"),
+    [
+        ("coinflex", "getb", ["GetBalances"]),
+        ("coinflex", "cancel", ["CancelOrder", "CancelAllOrders"]),
+        ("coinflex", "sub", ["subscribe"]),
+        ("coinflex", "subscribe Ti", ["Ticker:"]),
+        ("coinflex", "subscribe Ticker:XBT:USDT bal", ["Balances"]),
+        ("coinflex", "unsubscribe ", ["Balances", "all"]),
+        ("coinflex", "help ticker", ["Ticker"]),
+        ("coinflex", "place-order q", ["quantity="]),
+        ("coinflex", "PlaceOrder base=XBT b", []),
+        ("coinflex", "PlaceOrder post_only=t", ["post_only=true"]),
+        ("coinflex", "nonsense b", []),
+        ("coinflex", "quit b", []),
+        ("oceanex", "NewOrder side=", ["side=BUY", "side=SELL"]),
+        ("oceanex", "cancela", ["CancelAllOrders", "cancelall"]),
+    ],
+)
+def test_what_tab_offers(venue, before, expected):
+    """Names, fields that are not given yet, values where there are few, channels that are on."""
+    assert expected == offered(venue, before, ("Balances",))
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_everything_can_be_completed(venue):
+    """Every request by name, and every field of it."""
+    for entry in catalogue.requests(find_venue(venue)):
+        assert entry.name in offered(venue, entry.name[:-1])
+        fields = [f"{argument.name}=" for argument in entry.arguments]
+        assert fields == offered(venue, f"{entry.name} ")
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("GetBalances", True),
+        ("get-balances", True),
+        ("PlaceOrder base=XBT", True),
+        ("login", True),
+        ("sh ls", True),
+        ("login opensesame", False),
+        ("opensesame", False),
+        ("6", False),
+    ],
+)
+def test_what_history_keeps(line, kept):
+    """Commands; not what may be a secret."""
+    assert kept == is_keepable(coinflex.VENUE, line)
+    assert is_keepable(oceanex.VENUE, "6")
+
+
+def test_where_history_is(tmp_path, monkeypatch):
+    """In the user's state directory, one file a venue, for nobody else to read."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    path = history_file("coinflex")
+    assert "console-coinflex.history" == path.name
+    path = tmp_path / "deep" / path.name
+    assert make_private(path)
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert not make_private(path / "below a file")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        coinflex.GetBalances(),
+        coinflex.PlaceOrder("XBT", "USDT", quantity="-0.10", price=5000, tonce=7, post_only=True),
+        coinflex.PlaceOrder("XBT", "USDT", quantity="1", persist=coinflex.IMMEDIATE_OR_CANCEL),
+        oceanex.CancelOrders([1, 2]),
+        oceanex.NewOrder("vetusdt", "sell", volume="1e3", ord_type="market"),
+        oceanex.NewOrder(
+            "vetusdt", "buy", volume=1, price=1, ord_type="stop", extra={"stop_price": "2"}
+        ),
+    ],
+)
+def test_requests_are_spelt_as_they_are_typed(request_):
+    """What is shown for confirmation can be typed again."""
+    venue = oceanex.VENUE if type(request_).__module__.endswith("_oceanex.requests") else None
+    name, *fields = spell_request(request_).split()
+    assert request_ == make_request(venue or coinflex.VENUE, name, fields)
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def drawn(output, width=80, **settings):
+    console = Console(file=io.StringIO(), width=width, highlight=False, **settings)
+    draw(console, output)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_tables_fit(width):
+    """Whatever the width; what is not shown is named, what says nothing is left out."""
+    rows = [
+        {"id": n, "note": "x" * 70, "price": f"{n}.5", "empty": None, "fee": {"value": "0.1"}}
+        for n in range(5)
+    ]
+    text = drawn(Answer("GetOrders", rows), width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "price" in text
+    assert "empty" not in text
+    assert "fee value" in text
+    assert ("not shown here: note" in text) == (width == 80)
+
+
+def test_long_tables_end():
+    """And say how much there would be."""
+    text = drawn(Answer("GetMarkets", [{"id": n} for n in range(ROWS + 7)]))
+    assert "and 7 more rows" in text
+
+
+def test_few_wide_rows_are_records():
+    """All of their fields, below each other."""
+    text = drawn(Answer("X", [{"id": 1, "a": "x" * 70, "b": "y" * 70}] * 2))
+    assert 4 == sum(("xxx" in line) + ("yyy" in line) for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, ["done"]),
+        (17, ["17"]),
+        ([], ["none"]),
+        ([1, 2], ["1, 2"]),
+        ({"a": "1", "b": None, "list": [{"c": 3}]}, ["a", "1", "-", "list:", "c", "3"]),
+        ({"vetusdt": {"last": "1"}}, ["vetusdt", "last"]),
+        ({"bids": [{"price": "2", "volume": "7"}], "asks": [["3", "9"]]}, ["bid", "7", "9"]),
+    ],
+)
+def test_replies(value, words):
+    """Numbers, lists, records, maps of records, books: each in its way."""
+    text = drawn(Answer("X", value))
+    for word in words:
+        assert word in text
+
+
+def test_colours_can_be_had_and_left_out(monkeypatch):
+    """Errors are red; with ``NO_COLOR`` nothing is."""
+    bad = Say("no [bold]such[/] thing", Tone.BAD)
+    assert "\x1b[31m" in drawn(bad, force_terminal=True, color_system="standard")
+    assert "[bold]" in drawn(bad)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in drawn(News("LOST", "x"), force_terminal=True, color_system="standard")
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+async def test_wrong_usage(tmp_path):
+    """One sentence, before anything is opened."""
+    for wishes, log, level, words in (
+        (Wishes(venue="mtgox"), None, None, "there are: coinflex"),
+        (Wishes(venue="coinflex"), None, "INFO", "--log FILE"),
+        (Wishes(venue="coinflex"), tmp_path / "log", "loud", "DEBUG, INFO, WARN and ERROR"),
+        (Wishes(venue="coinflex"), tmp_path / "no" / "log", None, "cannot be written"),
+    ):
+        with pytest.raises(LocalProtocolError) as caught:
+            await console_command(wishes, False, log, level)
+        assert words in str(caught.value)
+
+
+def test_levels():
+    """As the old console took them: either case, both spellings."""
+    assert ["DEBUG", "INFO", "WARNING", "WARNING", "ERROR"] == [
+        level_of(text) for text in ("debug", "Info", "WARN", "warning", "ERROR")
+    ]
+
+
+def test_no_log_is_fine():
+    """Without a file nothing is written."""
+    with open_log(None, "INFO"):
+        pass
