@@ -11,7 +11,7 @@ import pytest
 from trioflex import LocalProtocolError
 from trioflex.cli import accounts
 from trioflex.cli.accounts import credentials, read_file, sources
-from trioflex.venues import coinflex, theone
+from trioflex.venues import coinflex, oceanex, theone
 
 ACCOUNT = {
     "COINFLEX_USER_ID": "7",
@@ -112,3 +112,40 @@ def test_theone_goes_by_its_own_names(home):
     found = {"BROKER_API_KEY": "abc", "BROKER_SECRET_KEY": "def"}
     made = credentials("theone", theone, needed="theone", found=found)
     assert theone.Credentials("abc", "def") == made
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mode", "warned"),
+    [
+        (".env", "COINFLEX_PASSPHRASE=open sesame\n", 0o644, True),
+        (".env", "COINFLEX_PASSPHRASE=open sesame\n", 0o640, True),
+        (".env", "COINFLEX_PASSPHRASE=open sesame\n", 0o600, False),
+        (".env", "COINFLEX_USER_ID=1\nCOLOUR=blue\n", 0o644, False),
+        ("config/credentials.env", "export MIDCHAINS_PASSWORD='open sesame'\n", 0o604, True),
+    ],
+)
+def test_a_file_that_others_can_read_is_warned_about(home, capsys, name, content, mode, warned):
+    """Once, if there are secrets in it; and they are not repeated."""
+    path = home / name
+    path.write_text(content)
+    path.chmod(mode)
+    accounts._told.clear()
+    assert sources() == sources()
+    err = capsys.readouterr().err
+    assert [int(warned)] * 2 == [err.count("\n"), err.count("chmod 600 ")]
+    assert not warned or path.name in err
+    assert "sesame" not in err
+
+
+def test_a_key_that_others_can_read_is_warned_about(home, capsys):
+    """A private key is a secret, too."""
+    (home / "key.pem").write_text("open sesame")
+    (home / "key.pem").chmod(0o644)
+    accounts._told.clear()
+    with pytest.raises(LocalProtocolError):
+        credentials(
+            "oceanex", oceanex, needed="x", found={"OCEANEX_UID": "1", "OCEANEX_KEY_ID": "2"}
+        )
+    err = capsys.readouterr().err
+    assert "chmod 600 key.pem" in err
+    assert "sesame" not in err

@@ -8,6 +8,7 @@ import pytest
 
 import trioflex
 from trioflex.cli.exits import Status, reason_of, sentence_of, status_of
+from trioflex.tape import TapeError
 
 CASES = [
     (trioflex.Refused("no", code="4", text="no"), 3),
@@ -23,6 +24,7 @@ CASES = [
     (trioflex.SubscriptionTimeout("late", channel=None), 8),
     (trioflex.RemoteProtocolError("not JSON"), 9),
     (trioflex.LocalProtocolError("a float"), 2),
+    (TapeError("cut off"), 2),
     (trioflex.InternalError("bug"), 1),
     (ZeroDivisionError("bug"), 1),
     (KeyboardInterrupt(), 130),

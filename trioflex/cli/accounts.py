@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,14 +57,45 @@ NAMES: Mapping[str, Names] = {
 }
 """Of the venues that come with the package. Others are asked with what the environment holds."""
 
+_SECRETS = frozenset(
+    name
+    for names in NAMES.values()
+    for name in (*names.secret, *([names.instead] if names.instead else ()))
+)
+
+_told: set[Path] = set()
+
 
 def sources() -> dict[str, str]:
     """Return what the environment and the two files hold, the environment's word first."""
     found: dict[str, str] = {}
     for path in (settings_file(), Path(".env")):
-        found.update(read_file(path))
+        lines = read_file(path)
+        if _SECRETS & lines.keys():
+            warn_if_open(path)
+        found.update(lines)
     found.update(os.environ)
     return found
+
+
+def warn_if_open(path: Path) -> None:
+    """Say on standard error, once, that others can read a file that holds secrets.
+
+    Args:
+        path: of the file; nothing is said of one that is not there, nor where the file system
+            knows no permissions.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # who needs the file will say what is wrong with it
+    if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH) and path not in _told:
+        _told.add(path)
+        print(
+            f"Warning: other users of this machine can read {path}, which holds secrets; "
+            f"`chmod 600 {path}` keeps them out.",
+            file=sys.stderr,
+        )
 
 
 def settings_file() -> Path:
@@ -142,7 +174,7 @@ class Account:
         """
         environ = {**self.environ, **answers}
         if self.names is not None and self.names.key_file is not None:
-            environ.setdefault(self.names.key_file, "key.pem")
+            warn_if_open(Path(environ.setdefault(self.names.key_file, "key.pem")))
         made: object = self._kind.from_env(environ)
         return made
 
