@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 from rich.console import Console
@@ -196,7 +197,13 @@ def test_levels():
     ]
 
 
-def test_no_log_is_fine():
-    """Without a file nothing is written."""
-    with open_log(None, "INFO"):
-        pass
+def test_without_a_file_nothing_is_logged_anywhere(capsys):
+    """Not on standard error either, where Python would print a warning that nobody takes."""
+    logger = logging.getLogger("trioflex")
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        with open_log(None, "INFO"):
+            logging.getLogger("trioflex.console").warning("nobody asked for this")
+    finally:
+        logger.propagate = propagate
+    assert ("", "") == tuple(capsys.readouterr())

@@ -41,18 +41,20 @@ def open_log(path: Path | None, level: str) -> Iterator[None]:
     Raises:
         LocalProtocolError: the file cannot be written.
     """
-    if path is None:
-        yield
-        return
+    handler: logging.Handler
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        # Somewhere to go it needs in any case: Python prints warnings that nobody takes.
+        handler = (
+            logging.NullHandler() if path is None else logging.FileHandler(path, encoding="utf-8")
+        )
     except OSError as wrong:
         raise LocalProtocolError(f"--log {path} cannot be written: {wrong.strerror}.") from None
     handler.setFormatter(logging.Formatter(FORMAT))
     logger = logging.getLogger("trioflex")
     before = logger.level
     logger.addHandler(handler)
-    logger.setLevel(level)
+    if path is not None:
+        logger.setLevel(level)
     try:
         yield
     finally:
