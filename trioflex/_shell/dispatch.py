@@ -82,7 +82,7 @@ class Dispatcher:
                 core.show("<", frame.decode("utf-8", "replace"), self._number)
         remaining = iter(frames)
         try:
-            if self._batch_session is None:
+            if self._batch_session is None or len(frames) == 1:
                 self._one_by_one(remaining)
             else:
                 self._at_once(self._batch_session, remaining)
@@ -119,15 +119,31 @@ class Dispatcher:
                     self._push(channel, event.value)
 
     def _at_once(self, session: BatchSession, frames: Iterator[bytes]) -> None:
+        core = self._core
+        registry, ledger, counters = core.registry, core.ledger, core.counters
+        entries, live = registry.entries, State.LIVE
         events: list[Event] = []
         try:
             session.receive_batch(frames, events)
         finally:
             for event in events:
-                if type(event) is Pushes:
-                    self._pushes(event.channel, event.values)
-                else:
+                if type(event) is not Pushes:
                     self._handle(event)
+                    continue
+                # Nearly always; the rest of the cases is in _pushes.
+                channel, values = event.channel, event.values
+                entry = entries.get(channel)
+                if (
+                    entry is not None
+                    and entry.state is live
+                    and not entry.batch
+                    and not (ledger.curious and channel.private)
+                ):
+                    counters.pushes += len(values)
+                    registry.dirty.append(entry)
+                    entry.batch = values
+                else:
+                    self._pushes(channel, values)
 
     def _pushes(self, channel: Channel[Any], values: list[Any]) -> None:
         """Hand over items of one channel that one read brought."""

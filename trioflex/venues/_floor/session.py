@@ -57,7 +57,7 @@ from .credentials import Credentials
 from .dialect import Dialect
 from .doubt import Doubt
 from .feed import Feed
-from .gathering import WORD, Gatherer, Pair
+from .gathering import Gatherer, Pair
 from .requests import FloorRequest, GetBalances
 from .watches import NoSuchChannel, WatchOrders, WatchTicker
 
@@ -70,6 +70,10 @@ send within a reply timeout: what is older has been given up long ago."""
 
 SIGN_TRIES = 3
 """Client nonces tried for a signature that fits; one in 2**111 does not."""
+
+WORD: Final = b'"notice"'
+"""Every notice holds it. To be asked for with ``find``: ``in`` on bytes takes its operand for a
+number first and takes twice as long."""
 
 OWN_ORDERS = OwnOrders()
 BALANCES = Balances()
