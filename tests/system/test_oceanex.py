@@ -131,6 +131,7 @@ async def test_a_login_that_finds_the_venue_in_trouble(exchange, autojump_clock)
             raise AssertionError("it was let in")
     async with opened(exchange) as client:
         exchange.refuse("AuthHandler/login", -9, "busy", times=2)
+        await trio.sleep(0.01)
         exchange.drop()
         await trio.sleep(0.1)
         await client.wait_ready()
@@ -421,6 +422,7 @@ async def test_a_connection_lost_with_an_order_in_flight(exchange, autojump_cloc
     exchange.silence("OrderHandler/create", times=1)
     async with opened(exchange) as client:
         since = exchange.clock() // 10**6
+        await trio.sleep(0.01)
         ticket = await client.submit(BUY)
         await exchange.seen("OrderHandler/create")
         exchange.drop()
@@ -490,6 +492,29 @@ async def test_a_lost_order_on_a_later_page(autojump_clock):
         assert 6 == exchange.count(open_pages)
 
 
+async def test_a_market_that_never_rests():
+    """Pages that change at every look are not looked at for ever; what was seen is used."""
+    asked = []
+
+    class Busy:
+        """Orders come and go between any two pages."""
+
+        async def request(self, request):
+            asked.append(request)
+            if isinstance(request, oceanex.GetOrderHistory):
+                return oceanex.Orders((), 0)
+            row = oceanex.Order(
+                id=len(asked), market="vetusdt", side=oceanex.Side.BUY, state="wait",
+                price=D("0.02"), volume=D(1000), remaining_volume=D(1000), executed_volume=D(0),
+            )  # fmt: skip
+            return oceanex.Orders((row,), 2 + len(asked) % 2)
+
+    found = await oceanex.find_lost_order(Busy(), BUY, since=1, known=[1])
+    pages = [each for each in asked if isinstance(each, oceanex.GetOpenOrders)]
+    assert 20 <= len(pages) <= 40
+    assert list(range(2, len(pages) + 1)) == [each.id for each in found]
+
+
 async def test_a_history_is_read_to_its_end(autojump_clock):
     """Page by page, however many rows the venue gives a page."""
     exchange = simulated(page_most=2)
@@ -544,6 +569,7 @@ async def test_a_silent_venue_is_given_up(exchange, autojump_clock):
 async def test_the_venue_sends_clients_away(exchange, autojump_clock):
     """Those that may come back do."""
     async with opened(exchange) as client:
+        await trio.sleep(0.01)
         exchange.model.disconnect("maintenance", reconnect=True)
         await trio.sleep(0.1)
         await client.wait_ready()

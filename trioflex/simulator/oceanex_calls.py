@@ -255,7 +255,7 @@ class Calls:
     def _cancel(self, args: Json, uid: str) -> object:
         ids = args.get("ids")
         if not isinstance(ids, list) or not ids:
-            raise Complaint(CANCEL_REFUSED, "ids does not have a valid value")
+            raise Complaint(CANCEL_REFUSED, "ids does not have a valid value", {"ids": []})
         return self._desk.cancel(uid, [order_id(each, CANCEL_REFUSED) for each in ids])
 
     def _clear(self, args: Json, uid: str) -> object:

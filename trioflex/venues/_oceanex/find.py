@@ -127,10 +127,11 @@ async def _open_orders(client: Asks, market: str) -> list[Order]:
         while True:
             page += 1
             found = await client.request(GetOpenOrders(market, order_by="asc", page=page, per=PER))
-            rows |= {each.id: each for each in found.resources}
-            ids |= {each.id for each in found.resources}
+            new = {each.id: each for each in found.resources if each.id not in ids}
+            rows |= new
+            ids |= new.keys()
             counts.add(found.resources_count)
-            if not found.resources or len(ids) >= found.resources_count:
+            if not new or len(ids) >= found.resources_count:
                 break
         if len(counts) == 1 and len(ids) == found.resources_count:
             break
