@@ -30,6 +30,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "states",
+    "task_tree",
     "wire",
 ]
 exclude_patterns = ["_build"]
