@@ -124,7 +124,8 @@ def draw(found: list[Found], words: dict[str, str]) -> str:
             parts.append(
                 f'<rect x="{8 + STEP * (task.depth + 1) - 10}" y="{8 + ROW * (row + 1) - 5}"'
                 f' width="{width - STEP * (task.depth + 1) - 8 - 6 * task.depth:.0f}"'
-                f' height="{ROW * task.below - 6 * task.depth}" rx="8" fill="{SHADE}" stroke="{ACCENT}"'
+                f' height="{ROW * task.below - 6 * task.depth}" rx="8" fill="{SHADE}"'
+                f' stroke="{ACCENT}"'
                 ' stroke-dasharray="4 3" stroke-width="0.8"/>'
             )
     for row, task in enumerate(found):
