@@ -165,6 +165,11 @@ def test_replies(value, words):
         assert word in text
 
 
+def test_a_time_is_also_a_date():
+    """Seconds say little."""
+    assert "1700000000  2023-11-14 22:13:20 UTC\n" == drawn(Answer("GetTime", 1_700_000_000))
+
+
 def test_colours_can_be_had_and_left_out(monkeypatch):
     """Errors are red; with ``NO_COLOR`` nothing is."""
     bad = Say("no [bold]such[/] thing", Tone.BAD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,10 +40,16 @@ def draw(console: Console, output: Output) -> None:
     """Print what is to be seen of an output."""
     match output:
         case Say(text, tone):
-            console.print(Text(text, TONES[tone]), soft_wrap=True)
+            console.print(Text(text, TONES[tone]))
         case News(word, text):
-            head = Text(f"{word:<9}  ", WORDS.get(word, ""))
-            console.print(head + Text(text), soft_wrap=True)
+            line = Table.grid(padding=(0, 2, 0, 0))
+            line.add_column(width=9, no_wrap=True, style=WORDS.get(word, ""))
+            line.add_column(overflow="fold")
+            line.add_row(word, Text(text))
+            console.print(line)
+        case Answer(name, int() as seconds) if name.endswith("Time"):
+            at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+            console.print(Text(f"{seconds}  ") + Text(f"{at:%Y-%m-%d %H:%M:%S} UTC", "dim"))
         case Answer(value=value):
             for part in _parts(value, console.width):
                 console.print(part)
