@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from importlib.machinery import EXTENSION_SUFFIXES as _EXTENSIONS
 
-from ._sansio import frames as _frames
+from ._sansio import ladder as _ladder
 from ._shell.client import Client as Client
 from ._shell.core import Frame as Frame, Unmatched as Unmatched
 from ._shell.observer import ClientStatistics as ClientStatistics, Observer as Observer
@@ -68,7 +68,9 @@ from ._vocabulary.settings import (
     Timeouts as Timeouts,
 )
 
-compiled: bool = _frames.__file__.endswith(tuple(_EXTENSIONS))
+# All hot modules are compiled together, and this one brings nothing else: the frames would bring
+# wsproto and h11, a quarter of the time that importing takes, and only who connects needs those.
+compiled: bool = _ladder.__file__.endswith(tuple(_EXTENSIONS))
 """Whether this is the build whose hot modules mypyc has compiled (``TRIOFLEX_COMPILE=1``)."""
 
 # Tracebacks, reprs and the manual name what one imports, not where it happens to be written.
