@@ -170,8 +170,9 @@ def test_an_object_has_one_name():
 
 
 def test_importing_is_cheap():
-    """``import trioflex`` loads nothing heavy: signatures and servers come on first use."""
-    heavy = ["ecdsa", "cryptography", "trio_websocket", "typer", "rich", "hypothesis", "pytest"]
+    """``import trioflex`` loads nothing heavy: signatures, frames and servers come on first use."""
+    heavy = ["ecdsa", "cryptography", "wsproto", "h11", "trio_websocket", "typer", "rich",
+             "hypothesis", "pytest"]  # fmt: skip
     code = f"import sys, trioflex; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
