@@ -268,7 +268,8 @@ class SimulatedExchange(Script, Interventions):
 
     def statistics(self) -> ExchangeStatistics:
         """Return what happened until now."""
-        return self.tally.statistics(len(self.lines))
+        queued = sum(line.wire.queued_bytes for line in self.lines.values())
+        return self.tally.statistics(len(self.lines), queued)
 
     # -- for the hosts (connector, hosting.py) and the lines ------------------------------------
 

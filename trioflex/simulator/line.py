@@ -42,6 +42,10 @@ Push: TypeAlias = "str | tuple[int, str]"
 class Wire(Protocol):
     """What carries a line to its client. Nothing here waits; order is kept."""
 
+    @property
+    def queued_bytes(self) -> int:
+        """How far the client is behind with reading."""
+
     def send(self, frame: str | bytes) -> None:
         """Queue a text message (or a binary one)."""
 

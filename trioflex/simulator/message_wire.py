@@ -38,6 +38,11 @@ class MessageWire:
 
     # -- Wire ----------------------------------------------------------------------------------
 
+    @property
+    def queued_bytes(self) -> int:
+        """What the client has not read yet."""
+        return self._transport.inbox_bytes
+
     def send(self, frame: str | bytes) -> None:
         """Queue a text message, or a binary one."""
         if not self._closing:

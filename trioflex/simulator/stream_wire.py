@@ -56,7 +56,8 @@ class StreamWire:
         self._stream = stream
         self._crew = crew
         self._queue: deque[_Item] = deque()
-        self._queued_bytes = 0
+        self.queued_bytes: int = 0
+        """What waits to be written."""
         self._wake = trio.Event()
         self._closing = False
         self._closed = trio.Event()
@@ -66,8 +67,8 @@ class StreamWire:
         if self._closing:
             return
         self._put(frame)
-        self._queued_bytes += len(frame)
-        if self._queued_bytes > self._exchange.max_queued_bytes:
+        self.queued_bytes += len(frame)
+        if self.queued_bytes > self._exchange.max_queued_bytes:
             self._exchange.tally.dropped_slow += 1
             self.drop(mid_frame=False)
 
@@ -148,7 +149,7 @@ class StreamWire:
         match item:
             case str() | bytes():
                 await websocket.send_message(item)
-                self._queued_bytes -= len(item)
+                self.queued_bytes -= len(item)
             case _Ping():
                 # It waits for its Pong; nothing else may.
                 self._crew.start_soon(_ping, websocket)

@@ -41,6 +41,8 @@ class ExchangeStatistics:
     """Frames received."""
     frames: int
     """Frames sent."""
+    queued_bytes: int
+    """What waits for clients to read it, over all open connections."""
     dropped_slow: int
     """Connections dropped because their client did not read (``max_queued_bytes``)."""
     dropped_idle: int
@@ -89,7 +91,7 @@ class Tally:
         while self.count(method) < count:
             await self._request_arrived.wait()
 
-    def statistics(self, open_connections: int) -> ExchangeStatistics:
+    def statistics(self, open_connections: int, queued_bytes: int) -> ExchangeStatistics:
         """Return it all as one record."""
         return ExchangeStatistics(
             connections=self.connections,
@@ -97,6 +99,7 @@ class Tally:
             refused=self.refused,
             requests=self.count("*"),
             frames=self._frames_sent,
+            queued_bytes=queued_bytes,
             dropped_slow=self.dropped_slow,
             dropped_idle=self.dropped_idle,
             failed=self.failed,
