@@ -14,9 +14,6 @@ from . import chart, machine, report
 from .cases import CASES, QUICK, Case
 from .runner import RESULTS, Runner
 
-CROWDED = 0.05
-"""Share of the machine that others may use before the report warns."""
-
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
@@ -61,7 +58,8 @@ def main() -> int:
         print(f"# {line}", file=sys.stderr, flush=True)
 
     about = machine.describe()
-    if not options.quick and (others := machine.busy(1.0)) is not None and others > CROWDED:
+    others = None if options.quick else machine.busy(1.0)
+    if others is not None and others > machine.CROWDED:
         tell(f"others use {others:.0%} of this machine: trust quotients, not figures")
     runner = Runner(
         cases=cases,
@@ -83,7 +81,7 @@ def main() -> int:
     missed = False
     if not options.quick:  # which measures too briefly to judge by
         print("\n".join(report.goals(runner.results, cases)))
-        _write(options, runner, about, cases, caption)
+        _write(options, runner, about, others, cases, caption)
         missed = not all(met for _, _, met in report.judged(runner.results, cases))
     return 1 if runner.failed or (options.strict and missed) else 0
 
@@ -92,11 +90,13 @@ def _write(
     options: argparse.Namespace,
     runner: Runner,
     about: dict[str, str],
+    others: float | None,
     cases: list[Case],
     caption: str,
 ) -> None:
     record = {
         "machine": about,
+        "others": others,
         "rounds": runner.rounds,
         "seconds": options.seconds,
         "skipped": runner.skipped,

@@ -9,7 +9,7 @@ from .cases import DECODING, FLOOR, Case
 from .report import Spread, beside, number, rows
 from .runner import Results
 
-WIDTH, PANEL, NAME, VALUE = 940, 456, 124, 150
+WIDTH, PANEL, NAME, VALUE = 1040, 504, 178, 150
 """Pixels: the picture, a panel of it, and in a panel the room for names and for figures."""
 
 BOUNDS = (FLOOR, DECODING)

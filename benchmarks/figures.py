@@ -28,8 +28,11 @@ def version(record: dict[str, Any]) -> tuple[int, ...]:
 
 def caption(record: dict[str, Any]) -> str:
     """Say where and when it was measured."""
-    about = record["machine"]
-    return f"{about['machine']}, {about['python']}, {about['when']}, {record['rounds']} rounds"
+    about, others = record["machine"], record["others"]
+    text = f"{about['machine']}, {about['python']}, {about['when']}, {record['rounds']} rounds"
+    if others is not None and others > machine.CROWDED:
+        text += f", while others used {others:.0%} of it: trust quotients, not figures"
+    return text
 
 
 def cases(record: dict[str, Any]) -> list[Case]:

@@ -44,6 +44,10 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
+CROWDED = 0.05
+"""Share of the machine that others may use before figures are said to be worth less."""
+
+
 def busy(seconds: float) -> float | None:
     """Return the share of all cores that others use while we do nothing, if the system tells."""
 

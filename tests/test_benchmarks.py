@@ -124,13 +124,20 @@ def test_the_page_of_figures_has_every_case_and_a_column_for_each_python():
     rounds = {"echo": {cases.TRANSPORT: [{"p50_us": 30.0}], "picows": [{"p50_us": 20.0}]}}
     about = {"machine": "m", "when": "today", **dict.fromkeys(figures.machine.PACKAGES, "1")}
     records = [
-        {"machine": {**about, "python": f"CPython {version}"}, "rounds": 3, "results": rounds}
-        for version in ("3.13.0", "3.11.7")
+        {
+            "machine": {**about, "python": f"CPython {version}"},
+            "others": others,
+            "rounds": 3,
+            "results": rounds,
+        }
+        for version, others in (("3.13.0", 0.01), ("3.11.7", 0.5))
     ]
 
     page = "\n".join(figures.page(records))
 
     assert (3, 13, 0) == figures.version(records[0])
+    assert "| m, CPython 3.13.0, today, 3 rounds\n" in page
+    assert "CPython 3.11.7, today, 3 rounds, while others used 50% of it" in page
     assert "   * - goal\n     - CPython 3.13.0\n     - CPython 3.11.7\n" in page
     assert (
         "   * - echo, median: at most 1.8 of picows\n"
