@@ -16,8 +16,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 # What belongs to the reader's machine and needs no check.
 THEIRS = {
-    "bash", "cat", "cd", "curl", "export", "git", "head", "jq", "less", "source", "sudo", "tail",
+    "bash", "cat", "cd", "curl", "done", "export", "for", "git", "head", "jq", "less", "source",
+    "sudo", "tail",
 }  # fmt: skip
+
+BETWEEN = {"|", "&&", ";", "&"}
+"""What ends one command on a line and may begin another."""
 
 
 def complaint(command: str, files: Collection[str]) -> str | None:
@@ -27,20 +31,26 @@ def complaint(command: str, files: Collection[str]) -> str | None:
         command: a line as it would be typed.
         files: names of files that the reader has written by now.
     """
-    for part in re.split(r"\s(?:\||&&)\s", command):
-        words = shlex.split(part, comments=True)
-        while words and re.fullmatch(r"\w+=.*", words[0]):
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words: list[str] = []
+    for word in [*lexer, ";"]:
+        if word not in BETWEEN:
+            words.append(word)
+            continue
+        while words and re.fullmatch(r"\w+=.*|do", words[0]):
             del words[0]
         wrong = _complaint(words, files) if words else None
         if wrong is not None:
-            return f"{part!r}: {wrong}"
+            return f"{shlex.join(words)}: {wrong}"
+        words = []
     return None
 
 
 def _complaint(words: list[str], files: Collection[str]) -> str | None:
     match words:
         case ["trioflex", *rest] | ["python", "-m", "trioflex", *rest]:
-            return _trioflex([word.rstrip("&") for word in rest if word != "&"])
+            return _trioflex(rest)
         case ["make", *rest]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             targets = {word for word in rest if "=" not in word}
@@ -59,6 +69,9 @@ def _complaint(words: list[str], files: Collection[str]) -> str | None:
             return _missing(
                 {package} - {p.parent.name for p in ROOT.glob("*/__main__.py")}, "modules"
             )
+        case ["python", "-c", program]:
+            compile(program, "-c", "exec")
+            return None
         case ["python", name, *_]:
             return _file(name, files)
         case ["pytest", *rest] | ["python", "-m", "pytest", *rest]:
