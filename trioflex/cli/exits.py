@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
 
 import trioflex
 
@@ -74,14 +77,28 @@ def reason_of(error: BaseException) -> BaseException:
     Tasks that ran side by side may fail together; what is in the table says more than the noise
     that followed from it, and the order of the table says which says most.
     """
-    if not isinstance(error, BaseExceptionGroup):
-        return error
     leaves = list(_leaves(error))
     for kind, _ in _TABLE:
         for leaf in leaves:
             if isinstance(leaf, kind):
                 return leaf
     return leaves[0]
+
+
+@contextmanager
+def one_reason() -> Iterator[None]:
+    """Let tasks that ran side by side fail with one exception, the most telling.
+
+    Raises:
+        BaseException: see :func:`reason_of`.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        told = group.split(trio.Cancelled)[1]
+        if told is None:
+            raise
+        raise reason_of(told) from None
 
 
 def sentence_of(error: BaseException) -> str:
@@ -109,9 +126,13 @@ def sentence_of(error: BaseException) -> str:
     return text
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for member in group.exceptions:
-        if isinstance(member, BaseExceptionGroup):
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
             yield from _leaves(member)
-        else:
-            yield member
+    elif isinstance(error, trio.BrokenResourceError) and isinstance(
+        error.__cause__, trioflex.TrioflexError
+    ):
+        yield error.__cause__  # "the client failed": that is why
+    else:
+        yield error

@@ -20,6 +20,7 @@ from trioflex import LocalProtocolError, Overflow
 from trioflex.protocol import Channel
 from trioflex.tape import Recorder, RecorderStatistics, open_recorder
 
+from .exits import one_reason
 from .reaching import (
     CaFile,
     Insecure,
@@ -100,7 +101,7 @@ async def record(
             began(recorder)
             async with (
                 reach(way, observer=recorder, connector=recorder.connector(connector)) as client,
-                trio.open_nursery() as nursery,
+                _open_nursery() as nursery,
             ):
                 nursery.cancel_scope.deadline = deadline
                 counting = Counting(math.inf if count is None else count, nursery.cancel_scope)
@@ -116,6 +117,14 @@ async def record(
     finally:
         if recorder is not None and not recorder.statistics().connections:
             _remove(path)
+
+
+@asynccontextmanager
+async def _open_nursery() -> AsyncIterator[trio.Nursery]:
+    """Open a nursery out of which one exception comes, not a group."""
+    with one_reason():
+        async with trio.open_nursery() as nursery:
+            yield nursery
 
 
 def _remove(path: Path) -> None:

@@ -16,6 +16,7 @@ from trioflex import Gap, Overflow, Resumed
 from trioflex.book import OrderBook
 from trioflex.protocol import Channel
 
+from .exits import one_reason
 from .plain import plain
 from .reaching import (
     CaFile,
@@ -284,12 +285,13 @@ async def watch(
         opened(client)
         # What is cancelled when it was enough is in here: the client's own block ends in peace,
         # and so closes politely.
-        async with trio.open_nursery() as nursery:
-            nursery.cancel_scope.deadline = deadline
-            left = math.inf if count is None else count
-            following = Watch(audience, left, began, nursery.cancel_scope)
-            for channel in channels:
-                nursery.start_soon(following.follow, client, channel)
+        with one_reason():
+            async with trio.open_nursery() as nursery:
+                nursery.cancel_scope.deadline = deadline
+                left = math.inf if count is None else count
+                following = Watch(audience, left, began, nursery.cancel_scope)
+                for channel in channels:
+                    nursery.start_soon(following.follow, client, channel)
         life.over = True
 
 
