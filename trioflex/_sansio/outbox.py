@@ -40,6 +40,8 @@ I = TypeVar("I")  # noqa: E741
 class Lane(enum.Enum):
     """Which lane an item waits in."""
 
+    __hash__ = object.__hash__  # members are unique; enum's own runs in Python
+
     CONTROL = "control"
     """Subscriptions: before requests, gate or not."""
     REQUEST = "request"

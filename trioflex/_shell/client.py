@@ -351,7 +351,8 @@ class Client:
 
     def _submit(self, connection: Connection, request: Request[R], send_within: float) -> Ticket[R]:
         ticket = Ticket(request, connection.sender.withdraw)
-        connection.sender.submit(ticket, trio.current_time() + send_within)
+        patient = send_within == math.inf
+        connection.sender.submit(ticket, math.inf if patient else trio.current_time() + send_within)
         return ticket
 
     def _named(self, name: str) -> Channel[Any]:

@@ -30,6 +30,8 @@ R = TypeVar("R")
 class TicketState(enum.Enum):
     """How far a request has come."""
 
+    __hash__ = object.__hash__  # members are unique; enum's own runs in Python, 12 times an order
+
     QUEUED = "queued"
     """Nothing of it has left."""
     SENT = "sent"
@@ -46,6 +48,8 @@ class TicketState(enum.Enum):
 
 class TicketEvent(enum.Enum):
     """What moves a ticket from one state to the next."""
+
+    __hash__ = object.__hash__
 
     LEAVING = "the send loop takes it"
     ANSWER = "reply, refusal or evidence"
