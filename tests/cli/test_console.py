@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ from trioflex.cli.console.commands import WORDS
 from trioflex.cli.console.logfile import level_of, open_log
 from trioflex.cli.console.outbox import PUSHES, Outbox
 from trioflex.cli.console.outputs import Clear, News, Prompt, Say, Shell, Status
+from trioflex.cli.report import GapReport, Ticker, Trade
 from trioflex.simulator import SimulatedExchange, system_clock
 
 SECRETS = ("opensesame", "HGREqcILTz8blHa")
@@ -363,6 +365,21 @@ async def test_every_venue(autojump_clock, venue):
         for request in person.dialogue.way.venue.requests:
             assert request.__name__ in text
         assert "connection 2" in await person.types("reconnect")
+
+
+async def test_a_state_that_is_the_same_is_no_news(autojump_clock, exchange):
+    """A ticker that says what it said is not printed again; after a gap it is."""
+    async with talking(exchange) as person:
+        following = person.dialogue.following
+        ticker = Ticker(at=0.0, market="X", bid=None, ask=None, last=None, low=None, high=None,
+                        volume=Decimal(1))  # fmt: skip
+        gap = GapReport(at=0.0, channel="X", reason="overflow", connection=1)
+        trade = Trade(at=0.0, market="X", price=Decimal(1), quantity=Decimal(1), side=None)
+        for report in (ticker, ticker, trade, trade, gap, ticker):
+            following.show(report)
+        await person.types("")
+        words = [output.word for output in person.seen if isinstance(output, News)]
+        assert ["ticker", "trade", "trade", "GAP", "ticker"] == words
 
 
 # -- the outbox ------------------------------------------------------------------------------------

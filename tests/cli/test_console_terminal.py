@@ -87,11 +87,15 @@ async def console(tmp_path, exchange, *arguments, **environ):
 async def test_a_session(tmp_path):
     """From the banner to the farewell: menu, login, order, pushes, reconnecting, history, log."""
     exchange = SimulatedExchange("coinflex", clock=system_clock)
+    passphrase = exchange.model.credentials()["COINFLEX_PASSPHRASE"]
     log = tmp_path / "console.log"
-    async with console(tmp_path, exchange, "-l", str(log), "--logLevel", "debug") as terminal:
+    options = ("-l", str(log), "--logLevel", "debug")
+    async with console(tmp_path, exchange, *options, COINFLEX_PASSPHRASE="") as terminal:
         await terminal.reads("coinflex>")
         terminal.types("login\r")
-        await terminal.reads("Logged in as 1.")
+        await terminal.reads("COINFLEX_PASSPHRASE:")
+        terminal.types(f"{passphrase}\r")
+        assert b"*" not in await terminal.reads("Logged in as 1.")
         await terminal.reads("coinflex>")
         terminal.types("subscribe Ticker:XBT:USDT\r")
         await terminal.reads("Ticker:XBT:USDT is on.")

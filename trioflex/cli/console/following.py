@@ -14,7 +14,7 @@ from trioflex.protocol import Channel
 
 from ..exits import sentence_of
 from ..lines import describe
-from ..report import GapReport, Report, ResumedReport
+from ..report import Balance, Book, GapReport, Report, ResumedReport, Ticker
 from ..spelling import spell
 from ..watch import Watch
 from .outbox import Outbox
@@ -61,13 +61,26 @@ class Following:
             enough=trio.CancelScope(),
             book_every=BOOK_EVERY,
         )
+        self._said: dict[str, str] = {}
         self.running: dict[str, Subscription] = {}
         """By how channels are spelt."""
 
     def show(self, report: Report) -> None:
-        """Pass a report on; it is an audience."""
+        """Pass a report on, unless it says of a state what was said last; it is an audience."""
         word, text = describe(report)
         text = " ".join(text.split())
+        match report:
+            case Book() | Ticker():
+                known = f"{word} {report.market}"
+            case Balance():
+                known = f"{word} {report.asset}"
+            case _:
+                known = ""
+                if isinstance(report, GapReport):
+                    self._said.clear()
+        if known and self._said.get(known) == text:
+            return
+        self._said[known] = text
         if len(text) > LONGEST:
             text = f"{text[:LONGEST]} ... ({len(text) - LONGEST} characters more)"
         if isinstance(report, GapReport | ResumedReport):

@@ -42,7 +42,7 @@ class Pipe:
                 self._show(output)
                 match output:
                     case Prompt() | Ask():
-                        nursery.start_soon(self._read, lines)
+                        nursery.start_soon(self._read, lines, name="standard input")
                     case Shell():
                         await run_shell(output, interactive=False)
             nursery.cancel_scope.cancel()

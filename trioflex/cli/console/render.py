@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ def draw(console: Console, output: Output) -> None:
             line.add_row(word, Text(text))
             console.print(line)
         case Answer(name, int() as seconds) if name.endswith("Time"):
-            at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+            at = dt.datetime.fromtimestamp(seconds, dt.UTC)
             console.print(Text(f"{seconds}  ") + Text(f"{at:%Y-%m-%d %H:%M:%S} UTC", "dim"))
         case Answer(value=value):
             for part in _parts(value, console.width):

@@ -18,6 +18,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, FileHistory, History, InMemoryHistory
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 from rich.console import Console
@@ -76,6 +77,14 @@ class Tab(Completer):
             )
 
 
+class Unseen(Processor):
+    """Shows nothing of what is typed, not even how much it is."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """Return an empty line."""
+        return Transformation([], lambda position: 0, lambda position: 0)
+
+
 class Terminal:
     """Shows outputs and reads lines in the terminal of this process.
 
@@ -106,6 +115,12 @@ class Terminal:
         self._questions: PromptSession[str] = PromptSession(
             history=DummyHistory(), bottom_toolbar=self._toolbar, style=STYLE
         )
+        self._secrets: PromptSession[str] = PromptSession(
+            history=DummyHistory(),
+            input_processors=[Unseen()],
+            bottom_toolbar=self._toolbar,
+            style=STYLE,
+        )
         self._session = self._commands
 
     async def run(
@@ -123,9 +138,8 @@ class Terminal:
                         self._session.app.invalidate()
                     case Prompt() | Ask():
                         self._prompting = True
-                        asked = isinstance(output, Ask)
-                        self._session = self._questions if asked else self._commands
-                        nursery.start_soon(self._read, loop, lines, output)
+                        self._session = self._session_for(output)
+                        nursery.start_soon(self._read, loop, lines, output, name="prompt")
                     case Shell():
                         await run_shell(output, interactive=True)
                     case _ if self._prompting:
@@ -133,6 +147,11 @@ class Terminal:
                     case _:
                         draw(self._console, output)
             nursery.cancel_scope.cancel()
+
+    def _session_for(self, wanted: Prompt | Ask) -> PromptSession[str]:
+        if isinstance(wanted, Prompt):
+            return self._commands
+        return self._secrets if wanted.secret else self._questions
 
     async def _draw_above(self, output: Output) -> None:
         """Print above the prompt; runs in the other loop.
@@ -168,12 +187,12 @@ class Terminal:
     async def _prompt(self, wanted: Prompt | Ask) -> str | BaseException:
         """Return a line; or as a value what is no line, for it must not end asyncio's loop."""
         try:
-            if isinstance(wanted, Ask):
-                return await self._questions.prompt_async(
-                    wanted.question, is_password=wanted.secret, handle_sigint=False
-                )
-            mark = FormattedText([("class:prompt", f"{self._venue.name}> ")])
-            return await self._commands.prompt_async(mark, handle_sigint=False)
+            return await self._session_for(wanted).prompt_async(
+                wanted.question
+                if isinstance(wanted, Ask)
+                else FormattedText([("class:prompt", f"{self._venue.name}> ")]),
+                handle_sigint=False,
+            )
         except (EOFError, KeyboardInterrupt) as ended:
             return ended
 
@@ -242,7 +261,7 @@ async def open_loop() -> AsyncIterator[Loop]:
     """Open an asyncio loop for the length of a block."""
     loop = Loop()
     async with trio.open_nursery() as nursery:
-        await nursery.start(loop.serve)
+        await nursery.start(loop.serve, name="asyncio loop")
         try:
             yield loop
         finally:

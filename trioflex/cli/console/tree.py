@@ -46,7 +46,8 @@ class Births(trio.abc.Instrument):
 
 def tasks(root: trio.lowlevel.Task, births: Births) -> list[str]:
     """Return a task and all below it, one line each, with their ages."""
-    return [f"{head:<58}{_age(age):>12}".rstrip() for head, age in _walk(root, births, "", "")]
+    walked = _walk(root, births, "", "", name="console")
+    return [f"{head:<58}{_age(age):>12}".rstrip() for head, age in walked]
 
 
 def queues(link: Link, following: Following) -> list[str]:
@@ -79,9 +80,9 @@ def unsettled(client: trioflex.Client) -> list[str]:
 
 
 def _walk(
-    task: trio.lowlevel.Task, births: Births, first: str, rest: str
+    task: trio.lowlevel.Task, births: Births, first: str, rest: str, *, name: str = ""
 ) -> Iterator[tuple[str, float]]:
-    yield first + _name(task), births.age(task)
+    yield first + (name or _name(task)), births.age(task)
     below = [child for nursery in task.child_nurseries for child in nursery.child_tasks]
     below.sort(key=lambda child: -(births.age(child)))
     for child in below:
