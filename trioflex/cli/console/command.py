@@ -37,7 +37,7 @@ async def converse(
     make: Callable[[Callable[[], object]], FrontEnd],
     *,
     login: bool = False,
-) -> bool:
+) -> int | None:
     """Put a front end before a dialogue, until one of them has enough.
 
     Args:
@@ -46,33 +46,34 @@ async def converse(
         login: log in before the first prompt.
 
     Returns:
-        Whether it was interrupted.
+        The signal that ended it; ``None``: nothing but itself.
 
     Cancellation: the connection is dropped, the terminal is as it was before.
     """
-    interrupted = False
+    ended: int | None = None
     line_send, line_receive = trio.open_memory_channel[str](0)
     out_send, out_receive = trio.open_memory_channel[Output](0)
 
-    def interrupt() -> None:
-        nonlocal interrupted
-        interrupted = True
+    def end(number: int) -> None:
+        nonlocal ended
+        ended = number
         dialogue.leave()
 
     async def listen(signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
-            if interrupted:  # closing politely takes too long for somebody
+        async for number in signals:
+            if ended is not None:  # closing politely takes too long for somebody
                 nursery.cancel_scope.cancel()
-            interrupt()
+            end(number)
 
-    with trio.open_signal_receiver(signal.SIGINT) as signals:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(listen, signals, name="Ctrl-C")
+            nursery.start_soon(listen, signals, name="signals")
             async with trio.open_nursery() as talk:
-                talk.start_soon(make(interrupt).run, line_send, out_receive, name="front end")
+                front = make(lambda: end(signal.SIGINT))
+                talk.start_soon(front.run, line_send, out_receive, name="front end")
                 await dialogue.run(line_receive, out_send, login=login)
             nursery.cancel_scope.cancel()
-    return interrupted
+    return ended
 
 
 async def console_command(wishes: Wishes, login: bool, log: Path | None, level: str | None) -> None:
@@ -87,6 +88,7 @@ async def console_command(wishes: Wishes, login: bool, log: Path | None, level: 
     Raises:
         LocalProtocolError: something given cannot be right.
         KeyboardInterrupt: Ctrl-C; everything is closed.
+        SystemExit: the same after SIGTERM.
     """
     if level is not None and log is None:
         raise LocalProtocolError("--log-level says nothing without --log FILE.")
@@ -104,9 +106,11 @@ async def console_command(wishes: Wishes, login: bool, log: Path | None, level: 
         return Terminal(way.venue, console, history_file(way.venue.name), interrupt)
 
     with open_log(log, chosen):
-        interrupted = await converse(Dialogue(way, key_file=wishes.key_file), make, login=login)
-    if interrupted:
+        ended = await converse(Dialogue(way, key_file=wishes.key_file), make, login=login)
+    if ended == signal.SIGINT:
         raise KeyboardInterrupt
+    if ended is not None:
+        raise SystemExit(128 + ended)  # as shells have it
 
 
 def console(

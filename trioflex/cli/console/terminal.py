@@ -26,12 +26,16 @@ from rich.console import Console
 from trioflex.protocol import Venue
 
 from .completion import complete
+from .echo import echo
 from .history import is_keepable, make_private
 from .outputs import Ask, Output, Prompt, Shell, Status
 from .pipe import run_shell
 from .render import draw
 
 T = TypeVar("T")
+
+TERMINAL = 0
+"""Standard input, from which prompt_toolkit reads."""
 
 STYLE = Style.from_dict(
     {
@@ -130,23 +134,36 @@ class Terminal:
 
         Cancellation: the terminal is as it was before.
         """
-        async with lines, open_loop() as loop, trio.open_nursery() as nursery:
-            async for output in outputs:
-                match output:
-                    case Status():
-                        self._status = output
-                        self._session.app.invalidate()
-                    case Prompt() | Ask():
-                        self._prompting = True
-                        self._session = self._session_for(output)
-                        nursery.start_soon(self._read, loop, lines, output, name="prompt")
-                    case Shell():
+        async with lines, open_loop() as loop:
+            with echo(TERMINAL, on=False):
+                # A prompt that is up leaves the terminal as it found it: in here.
+                async with trio.open_nursery() as nursery:
+                    await self._show(lines, outputs, loop, nursery)
+                    nursery.cancel_scope.cancel()
+
+    async def _show(
+        self,
+        lines: trio.MemorySendChannel[str],
+        outputs: trio.MemoryReceiveChannel[Output],
+        loop: Loop,
+        nursery: trio.Nursery,
+    ) -> None:
+        async for output in outputs:
+            match output:
+                case Status():
+                    self._status = output
+                    self._session.app.invalidate()
+                case Prompt() | Ask():
+                    self._prompting = True
+                    self._session = self._session_for(output)
+                    nursery.start_soon(self._read, loop, lines, output, name="prompt")
+                case Shell():
+                    with echo(TERMINAL, on=True):
                         await run_shell(output, interactive=True)
-                    case _ if self._prompting:
-                        await loop.run(self._draw_above(output))
-                    case _:
-                        draw(self._console, output)
-            nursery.cancel_scope.cancel()
+                case _ if self._prompting:
+                    await loop.run(self._draw_above(output))
+                case _:
+                    draw(self._console, output)
 
     def _session_for(self, wanted: Prompt | Ask) -> PromptSession[str]:
         if isinstance(wanted, Prompt):
