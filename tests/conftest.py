@@ -5,16 +5,65 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar
 
 import hypothesis
 import pytest
 import trio
+
+import trioflex
+from trioflex._shell import opening
 
 # Deadlines measure the machine, not the code; the suite has a time limit of its own.
 hypothesis.settings.register_profile("here", deadline=None)
 # The same examples in every run: a red build must mean that the change is wrong.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def is_strange(raised, users):
+    """Whether a client raised a group that is not the user's own."""
+    return (
+        isinstance(raised, BaseExceptionGroup)
+        and raised is not users
+        and not only_cancelled(raised)
+    )
+
+
+class Watched(AbstractAsyncContextManager):
+    """A client of a test, whose way out is looked at: no group of ours reaches a user. # X10"""
+
+    strange: ClassVar = []
+
+    def __init__(self, manager):
+        self._manager = manager
+
+    async def __aenter__(self):
+        try:
+            return await self._manager.__aenter__()
+        except BaseException as exc:
+            self._look(exc, None)
+            raise
+
+    async def __aexit__(self, kind, exc, traceback):
+        try:
+            return await self._manager.__aexit__(kind, exc, traceback)
+        except BaseException as raised:
+            self._look(raised, exc)
+            raise
+
+    def _look(self, raised, users):
+        if is_strange(raised, users):
+            self.strange.append(raised)
+
+
+@functools.wraps(opening.open_client)
+def watched_client(*args, _open=opening.open_client, **kwargs):
+    return Watched(_open(*args, **kwargs))
+
+
+trioflex.open_client = opening.open_client = watched_client
 
 
 def only_cancelled(exc):
@@ -46,7 +95,10 @@ def pytest_runtest_call(item):
                 raise
 
         item.obj = watched
+    Watched.strange.clear()
     outcome = yield
+    if Watched.strange and outcome.excinfo is None:
+        outcome.force_exception(AssertionError(f"a group reached the user: {Watched.strange!r}"))
     if strays and outcome.excinfo is None:
         outcome.force_exception(
             AssertionError("the test was cancelled by nobody and did not run to its end")

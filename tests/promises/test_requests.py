@@ -88,7 +88,7 @@ async def refused_for_rate(client, make, seconds):
             for n in range(100_000):
                 nursery.start_soon(ask, n)
                 await trio.lowlevel.checkpoint()
-                while client.statistics().queued >= 64:
+                while client.statistics().queued >= 64:  # noqa: ASYNC110
                     await trio.sleep(0.01)
     return answered, limited
 
