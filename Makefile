@@ -35,7 +35,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint format types typecomplete docs picture bench bench-quick conformance check clean
+.PHONY: help demo test test-oldest lint format types typecomplete docs picture bench bench-quick conformance check clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-13s  %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ demo: $(VENV)/.stamp-cli  ## Install, then watch a simulated exchange trade for 
 
 test: $(VENV)/.stamp-test  ## Install, then run the whole suite
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-oldest:  ## The suite with the oldest packages that are allowed, in an environment of its own
+	@$(MAKE) --no-print-directory test VENV=build/venv-oldest PIP_CONSTRAINT=$(abspath .ci/oldest.txt)
 
 .PHONY: test-compiled test-copy compiled figures
 
@@ -95,6 +98,41 @@ bench-quick: $(VENV)/.stamp-test  ## Only prove that the benchmarks run
 conformance: $(VENV)/.stamp-cli  ## Our WebSocket against the Autobahn|Testsuite; PY27=/path/to/python2.7
 	@$(BIN)/python -m conformance --py27 "$(PY27)"
 
+.PHONY: soak history fuzz
+
+SECONDS ?= 600
+SEEDS ?= 1000
+CASES ?= 1000000
+
+soak: $(VENV)/.stamp-cli  ## Ten minutes of a busy market over sockets, with faults; SECONDS=, SEED=
+	@$(BIN)/python -m soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+history: $(VENV)/.stamp-cli  ## Orders through a thousand seeds of faults in memory; SEEDS=, VENUE=
+	@$(BIN)/python -m soak.history --seeds $(SEEDS) $(if $(VENUE),--venue $(VENUE))
+
+fuzz: $(VENV)/.stamp-cli  ## A million damaged messages for every venue's models; CASES=, SEED=
+	@$(BIN)/python -m soak.fuzz --cases $(CASES) $(if $(SEED),--seed $(SEED))
+
+.PHONY: dist try-dist
+
+# Each is tried as a stranger would: in an environment of its own, from another folder.
+dist: $(VENV)/.stamp-dist  ## Build wheel and sdist, check them, install each and run the demo
+	@rm -rf build/dist
+	@$(BIN)/python -m build --outdir build/dist .
+	@$(BIN)/twine check --strict build/dist/*
+	@set -e; for file in build/dist/*; do \
+	  $(MAKE) --no-print-directory try-dist FILE=$(CURDIR)/$$file TRY=$(CURDIR)/build/try; \
+	done
+	@ls -l build/dist
+
+try-dist:
+	@echo "Trying $(notdir $(FILE)) ..."
+	@rm -rf $(TRY) && $(BIN)/python -m venv $(TRY)
+	@$(TRY)/bin/python -m pip install --quiet --disable-pip-version-check --no-input '$(FILE)[cli,blocking]'
+	@cd $(TRY) && bin/trioflex demo --seconds 3 >demo.txt && tail -n 4 demo.txt
+	@cd $(TRY) && bin/python -c 'import trioflex.blocking, trioflex.testing'
+	@rm -rf $(TRY)
+
 check: lint types typecomplete docs bench-quick  ## All that .ci/run does after the tests
 
 clean:  ## Remove what was built, the virtual environment included
@@ -125,6 +163,11 @@ $(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml
 $(VENV)/.stamp-dev: $(VENV)/.stamp-test pyproject.toml
 	@echo "Installing what lint, types and documentation need ..."
 	@$(PIP) -e '.[cli,test,lint,docs]'
+	@touch $@
+
+$(VENV)/.stamp-dist: $(VENV)/.stamp-venv pyproject.toml
+	@echo "Installing what builds and checks packages ..."
+	@$(PIP) 'build>=1.2' 'twine>=6.1'
 	@touch $@
 
 $(VENV)/.stamp-bench: $(VENV)/.stamp-venv pyproject.toml

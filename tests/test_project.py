@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -82,3 +83,26 @@ def test_the_entry_points_lead_somewhere():
         ):
             missing.append(target)
     assert [] == missing
+
+
+def test_the_source_distribution_has_what_the_repository_has():
+    """Whoever has the sdist can run the tests, build the documentation, and read the licence."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no clone")
+    listed = subprocess.run(
+        ["git", "ls-tree", "--name-only", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    by_itself = {"README.rst", "LICENSE", "pyproject.toml"}
+    included = set(PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+    assert [] == sorted(set(listed.stdout.split()) - included - by_itself)
+
+
+def test_the_wheel_says_what_it_is():
+    """Its metadata has what an index shows: words, links, a licence, extras that lead somewhere."""
+    project = PROJECT["project"]
+    assert {"name", "version", "description", "readme", "license", "keywords"} <= project.keys()
+    assert project["urls"]
+    assert {"cli", "blocking", "test", "docs"} <= project["optional-dependencies"].keys()
+    minor = int(project["requires-python"].rpartition(".")[2])
+    assert f"Programming Language :: Python :: 3.{minor}" in project["classifiers"]
+    assert not any("License" in each for each in project["classifiers"]), "the expression says it"
