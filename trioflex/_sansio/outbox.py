@@ -25,7 +25,7 @@ from __future__ import annotations
 import enum
 import heapq
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeAlias, TypeVar
 
@@ -75,7 +75,8 @@ class Outbox(Generic[I]):
         self._rates = rates
         self.gate = False
         self.queued = 0
-        self._frames: deque[str] = deque()
+        # A list: there are hardly ever two, and an empty deque takes 760 bytes.
+        self._frames: list[str] = []
         self._last_handle = 0
         # Handles only grow, so the smallest is the oldest. The queues are OrderedDicts and not
         # dicts: finding the first key of a dict whose first keys were deleted means walking over
@@ -149,7 +150,7 @@ class Outbox(Generic[I]):
             item comes, the gate opens, a slot becomes free).
         """
         if self._frames:
-            return self._frames.popleft()
+            return self._frames.pop(0)
         wake_at = math.inf
         for lane, queues in self._queues.items():
             if lane is Lane.REQUEST and not self.gate:

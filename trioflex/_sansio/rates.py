@@ -50,14 +50,18 @@ class _Window:
         # can contradict; less than one per window is one per longer window.
         count = max(1, math.floor(rate.count))
         self._length = max(rate.per, rate.interval) + jitter(rate)
-        self._sent: deque[float] = deque(maxlen=count)
+        self._count = count
+        # Made with the first request: an empty deque takes 760 bytes, and most clients watch.
+        self._sent: deque[float] | None = None
 
     def ready_at(self, now: float) -> float:
-        if len(self._sent) != self._sent.maxlen:
+        if self._sent is None or len(self._sent) < self._count:
             return now
         return self._sent[0] + self._length
 
     def take(self, now: float) -> None:
+        if self._sent is None:
+            self._sent = deque(maxlen=self._count)
         self._sent.append(now)
 
 
