@@ -238,7 +238,7 @@ def free_port():
 
 
 async def test_nobody_there(tmp_path):
-    """7: nobody listens, no such name, the wrong certificate; one sentence, without a traceback, each,
+    """7: nobody listens, no such name, the wrong certificate; one sentence each, no traceback,
     and no tape is left."""
     tape = str(tmp_path / "tape.jsonl")
     with open_certificates() as certificates:

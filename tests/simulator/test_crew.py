@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import trio
 import trio.testing
@@ -171,3 +173,25 @@ async def test_dismissing_ends_the_block_in_silence(autojump_clock):
         crew.dismiss()
         await trio.sleep_forever()
     assert 0.0 == trio.current_time()
+
+
+def test_ctrl_c_while_the_tasks_leave_is_not_lost():
+    """It came after the block and before anything else could be interrupted."""
+
+    async def takes_leave():
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                signal.raise_signal(signal.SIGINT)
+                await trio.sleep(1)
+
+    async def main():
+        async with open_crew() as crew:
+            crew.start_soon(takes_leave)
+            await trio.sleep(1)
+
+    # Protected, as Trio's own code is: then it comes out of whatever the main task waits for.
+    takes_leave = trio.lowlevel.enable_ki_protection(takes_leave)
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -151,7 +151,9 @@ def size(number: float) -> str:
     return f"{number:.1f} GB"
 
 
+# Protected as the screen is, see open_screen().
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def showing(console: Console, picture: Callable[[], Text]) -> AsyncIterator[None]:
     """Keep a line of progress at the bottom of the terminal while the block runs.
 
@@ -166,6 +168,7 @@ async def showing(console: Console, picture: Callable[[], Text]) -> AsyncIterato
         return
     with Live(picture(), console=console, transient=True, auto_refresh=False) as live:
 
+        @trio.lowlevel.enable_ki_protection
         async def draw() -> None:
             while True:
                 live.update(picture(), refresh=True)

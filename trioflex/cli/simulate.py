@@ -241,6 +241,7 @@ def _accounts(venue: str, texts: Sequence[str]) -> list[Account]:
 
 
 @contextmanager
+@trio.lowlevel.enable_ki_protection  # logging cannot be stopped half way
 def log_to_stderr(*names: str) -> Iterator[None]:
     """Write what some loggers are told to standard error, a line for a person each."""
     handler = logging.StreamHandler(sys.stderr)

@@ -36,7 +36,10 @@ def is_drawable(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
+# Protected: Ctrl-C while the picture begins, ends or is drawn would leave the terminal without its
+# cursor. It comes out of the block, or of whatever the main task waits for.
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def open_screen(console: Console, picture: P) -> AsyncIterator[P]:
     """Draw a picture while the block runs; what was noteworthy stays in the terminal afterwards.
 
@@ -51,6 +54,7 @@ async def open_screen(console: Console, picture: P) -> AsyncIterator[P]:
     """
     with Live(picture, console=console, screen=True, auto_refresh=False) as live:
 
+        @trio.lowlevel.enable_ki_protection
         async def draw() -> None:
             while True:
                 live.refresh()

@@ -77,8 +77,16 @@ async def open_crew() -> AsyncIterator[Crew]:
     failure = crew.failure
     if failure is not None and (caught is None or _without_cancellations(caught) is None):
         raise failure
-    if caught is None or raised is None:
+    if caught is None:
         return
+    if raised is None:
+        # Ctrl-C came in while the tasks were leaving. A cancellation that did comes again.
+        interrupted = _without_cancellations(caught)
+        if interrupted is None:
+            return
+        while isinstance(interrupted, BaseExceptionGroup):
+            interrupted = interrupted.exceptions[0]
+        raise interrupted
     if failure is None:
         raise raised
     # The block was torn down by the failure and raised something else on the way. What it raised

@@ -164,6 +164,7 @@ class Recorder(Observer):
 
     # -- writing -------------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     async def keep_writing(self, file: IO[str]) -> None:
         """Write what comes until cancelled, in another thread: disks and compression take time.
 
@@ -179,17 +180,18 @@ class Recorder(Observer):
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(self._write, file, self._take())
 
-    async def finish(self, file: IO[str]) -> None:
-        """Write what is left and close the file.
+    def finish(self, file: IO[str]) -> None:
+        """Write what is left, a tenth of a second's worth, and close the file.
+
+        It waits for the disk, and for nothing else: here neither a cancellation nor Ctrl-C may
+        come between, and everybody else has left.
 
         Raises:
             OSError: it cannot be written.
-
-        Cancellation: not before it is done.
         """
         self.note("end")
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(self._write_last, file, self._take())
+        with file:
+            self._write(file, self._take())
 
     def _take(self) -> list[tuple[float, int, str, str | bytes] | TapeMark]:
         waiting, self._waiting, self._waiting_size = self._waiting, [], 0
@@ -203,12 +205,6 @@ class Recorder(Observer):
             file.write(_line(self._entry(each)))
         file.flush()
 
-    def _write_last(
-        self, file: IO[str], waiting: list[tuple[float, int, str, str | bytes] | TapeMark]
-    ) -> None:
-        with file:
-            self._write(file, waiting)
-
     def _entry(self, waiting: tuple[float, int, str, str | bytes] | TapeMark) -> TapeEntry:
         if isinstance(waiting, TapeMark):
             return msgspec.structs.replace(waiting, reason=self._redact(waiting.reason))
@@ -217,7 +213,9 @@ class Recorder(Observer):
         return TapeFrame(t=t, n=n, dir="<" if direction == "<" else ">", frame=self._redact(text))
 
 
+# Ctrl-C comes out of the block, or of what is awaited in it, but not between two lines of ours.
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def open_recorder(
     path: str | os.PathLike[str],
     venue: Venue,
@@ -274,7 +272,7 @@ async def open_recorder(
             crew.start_soon(recorder.keep_writing, file)
             yield recorder
     finally:
-        await recorder.finish(file)
+        recorder.finish(file)
 
 
 def _line(entry: TapeEntry | TapeHead) -> str:
