@@ -24,7 +24,10 @@ COMPILED = (
 and its index together 1.6 times the updates (the index alone nothing: half of the calls would
 cross over). Compiling the backlog, the kept book, the gathering of a read, the registry, outbox,
 correlator and codec changed nothing that could be told from noise, or for the worse: they mostly
-call msgspec, dictionaries and deques, which are C in either build."""
+call msgspec, dictionaries and deques, which are C in either build.
+
+No module that defines msgspec structures may be among them: mypyc drops the ``frozen=True`` in the
+head of a class (attrs' decorators it applies)."""
 
 COMPILER = ("mypy>=2.1", "setuptools>=70")
 """What the switch asks for, besides a C compiler: mypyc comes with mypy."""

@@ -185,8 +185,11 @@ class Levels(Sequence[Level]):
         shown: Level | None = level.shown
         if shown is None:
             book = self._book
+            price = level.price
+            if price is None:
+                price = level.price = _EXACT.scaleb(rank * self._sign, -book._price_digits)
             shown = level.shown = Level(
-                _EXACT.scaleb(rank * self._sign, -book._price_digits),
+                price,
                 _EXACT.scaleb(level.total * self._sign, -book._quantity_digits),
                 len(level.orders),
             )
