@@ -13,6 +13,7 @@ import pytest
 import trio
 
 import trioflex
+from tests import rows
 from trioflex._shell import opening
 
 # Deadlines measure the machine, not the code; the suite has a time limit of its own.
@@ -20,6 +21,23 @@ hypothesis.settings.register_profile("here", deadline=None)
 # The same examples in every run: a red build must mean that the change is wrong.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_addoption(parser):
+    """``--promise W6``: only the tests of that row of docs/explanation/promises.rst."""
+    parser.addoption("--promise", metavar="ROW", help="only the tests that show this promise")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the tests that name the row."""
+    row = config.getoption("--promise")
+    if row is None:
+        return
+    if row not in rows.rows():
+        raise pytest.UsageError(f"--promise {row}: there is no such row in {rows.PAGE}")
+    kept = [i for i in items if rows.shows(str(i.path), getattr(i, "originalname", i.name), row)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 def is_strange(raised, users):
