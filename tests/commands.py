@@ -87,7 +87,7 @@ def _missing(names: set[str], what: str) -> str | None:
 
 
 def _file(name: str, files: Collection[str]) -> str | None:
-    if name in files or (ROOT / name).exists():
+    if name in files or (ROOT / name).exists() or (ROOT / "docs" / "tutorial" / name).exists():
         return None
     return f"there is no file {name}, and no page has written it"
 

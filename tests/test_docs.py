@@ -6,6 +6,7 @@ import builtins
 import functools
 import inspect
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -250,6 +251,24 @@ def test_every_file_that_is_shown_is_run():
     homes = (ROOT / "examples", DOCS / "tutorial")
     assert [] == [str(block) for block, path in shown if path.parent not in homes]
     assert [] == [str(block) for block, path in shown if not path.exists()]
+
+
+def test_the_parts_that_a_tutorial_shows_make_up_its_file():
+    """Whoever copies all of them, imports included, has the file that is tested."""
+    page = DOCS / "tutorial" / "add_a_venue.rst"
+    source = (DOCS / "tutorial" / "acme_venue.py").read_text(encoding="utf-8")
+    shown = ""
+    for options in re.findall(
+        r"literalinclude:: acme_venue\.py\n((?: {3}:.*\n)*)", page.read_text(encoding="utf-8")
+    ):
+        part = source
+        if start := re.search(r":start-after: (.*)", options):
+            part = part.partition(start[1])[2]
+        if end := re.search(r":end-before: (.*)", options):
+            part = part.partition(end[1])[0]
+        shown += part
+    marks = r"(?m)^ *(# \[\w+\])?\n"
+    assert re.sub(marks, "", source) == re.sub(marks, "", shown)
 
 
 @pytest.mark.parametrize(
