@@ -12,8 +12,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests import acme, conftest
-from trioflex import open_client
+from trioflex import Keepalive, open_client
 from trioflex.simulator import SimulatedExchange
+from trioflex.testing import ScriptedPeer, memory_connector
 
 
 @pytest.mark.parametrize("peer", ["healthy", "deaf", "dark", "hostile", "gone"])
@@ -60,8 +61,9 @@ PROGRAM = """
 import signal, sys
 import trio
 from tests import acme
-from trioflex import open_client
+from trioflex import Keepalive, open_client
 from trioflex.simulator import SimulatedExchange
+from trioflex.testing import ScriptedPeer, memory_connector
 
 async def main(how):
     exchange = SimulatedExchange(acme.Model())
@@ -108,3 +110,21 @@ def test_programs_end_quietly(how, status, last):  # X3 X11
     assert last == (done.stderr.splitlines() or [""])[-1].strip(" |")
     for word in ("Warning", "never awaited", "Exception ignored"):
         assert word not in done.stderr
+
+
+async def test_a_heartbeat_behind_our_close_does_not_cut_the_closing_short(autojump_clock):  # X7
+    """Nothing may be written any more; the peer's Close is waited for all the same."""
+
+    async def serve(stream):
+        peer = ScriptedPeer(stream)
+        await peer.accept()
+        await peer.send_text('{"hello": "", "rhythm": 0}')
+        while (await peer.receive_frame()).opcode != 8:
+            pass
+        await trio.sleep(2)
+        await peer.send_close()
+
+    keepalive = Keepalive(ping_after=0.5)
+    async with open_client(acme.VENUE, connector=memory_connector(serve), keepalive=keepalive):
+        await wait_all_tasks_blocked()
+    assert 2.0 == trio.current_time()

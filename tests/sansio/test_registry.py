@@ -554,6 +554,20 @@ def test_a_reader_knows_the_connection_that_its_items_come_from():
     assert (2, 2) == (reader.connection, late.connection)
 
 
+def test_what_came_early_does_not_outlive_its_subscription():
+    """After a fresh start, older pushes would follow a newer snapshot."""
+    registry, entry, [reader] = joined()
+    registry.sent(entry, 1, 0.0)
+    registry.push(Book(), ("to", 3), 0.0)
+    [stop] = registry.interrupt(Book(), GapReason.RESUBSCRIBED, 1.0)
+    assert [Ask(entry, 2, on=True)] == registry.stopped(stop)
+    registry.sent(entry, 2, 1.0)
+    registry.confirmed(entry, 2, ("full", 9), 2.0)
+    registry.flush()
+
+    assert [("full", 9)] == reader.seen
+
+
 def test_lost_twice_is_one_gap():
     """A connection that fails before the channel is live again adds nothing."""
     registry, entry, [reader] = live()

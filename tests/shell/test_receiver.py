@@ -235,6 +235,19 @@ def test_a_receiver_that_was_left_drops_what_it_had():
     assert 0 == receiver.statistics().buffered
 
 
+def test_what_a_receiver_begins_with_is_counted():
+    """Markers as markers, items as items; the peak is the most that ever waited."""
+    receiver = Receiver("channel", buffer=8, overflow=GAP)
+    assert 0 == receiver.statistics().peak
+    receiver.start([Gap(GapReason.JOINED_LATE), Resumed(False), 5])
+    receiver.receive_nowait()
+    receiver.put([6], None)
+
+    figures = receiver.statistics()
+    assert (1, 1, 2) == (figures.gaps, figures.resumed, figures.received)
+    assert (3, 3) == (figures.buffered, figures.peak)
+
+
 # -- waiting -------------------------------------------------------------------------------------
 
 

@@ -365,6 +365,35 @@ async def test_the_sixty_fifth_waits_until_there_is_room(
         assert 0.0 < trio.current_time()
 
 
+@pytest.mark.parametrize("how", ["drop", "disconnect"])
+async def test_who_stands_in_line_when_the_line_drops_is_told_at_once(
+    acme_client, exchange, autojump_clock, how
+):  # R1 R9
+    """Those in the queue and those before it: not one byte of theirs has left."""
+    told = []
+    async with acme_client() as client, trio.open_nursery() as nursery:
+
+        async def ask(n):
+            with pytest.raises(NotSent):
+                await client.request(acme.Limited(str(n)))
+            told.append((n, trio.current_time()))
+
+        for n in range(2):
+            await client.request(acme.Limited(str(n)))
+        for n in range(100):
+            nursery.start_soon(ask, n)
+        await trio.testing.wait_all_tasks_blocked()
+        assert 100 == client.statistics().queued
+        if how == "drop":
+            exchange.drop()
+        else:
+            await client.disconnect()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [(n, 0.0) for n in range(100)] == sorted(told)
+
+    assert 2 == exchange.count("limited")
+
+
 async def test_closing_settles_every_ticket(acme_client, exchange, autojump_clock, caplog):
     """Leaving the block names what nobody knows, in one warning."""
     async with acme_client() as client:
