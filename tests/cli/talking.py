@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from tests.cli.ways import way_to
 from trioflex.cli.console.dialogue import Dialogue
 from trioflex.cli.console.outputs import Answer, Ask, News, Output, Prompt, Say, Status
+from trioflex.cli.reaching import Wishes, find_way
 
 
 class Person:
@@ -81,13 +81,13 @@ class Person:
 
 
 @asynccontextmanager
-async def talking(exchange, *, login=False, credentials=None, venue=None):
+async def talking(exchange, *, login=False, credentials=None, url=None):
     """Run a dialogue with a simulated exchange, past its greeting.
 
     ``credentials`` are what is at hand; ``None``: the exchange's.
     """
     found = exchange.model.credentials() if credentials is None else credentials
-    way = way_to(venue or exchange.model.name)
+    way = find_way(Wishes(venue=exchange.model.name, url=url))
     dialogue = Dialogue(way, connector=exchange.connector, found=found)
     line_send, line_receive = trio.open_memory_channel(0)
     out_send, out_receive = trio.open_memory_channel(0)

@@ -303,6 +303,26 @@ async def test_a_credential_left_empty(autojump_clock, exchange):
         assert 0 == exchange.count("Authenticate")
 
 
+@pytest.mark.parametrize("login", [True, False])
+async def test_the_lines_end_at_a_question(autojump_clock, exchange, login):
+    """Before the first prompt, or later: it is over, in peace."""
+    async with talking(exchange, login=login, credentials={"PATH": "/"}) as person:
+        if not login:
+            await person.types("login")
+        assert person.asked
+        await person.ends_input()
+        await person.listen()
+        assert person.over
+        assert () == exchange.open_connections
+
+
+async def test_a_port_that_is_none(autojump_clock, exchange):
+    """A sentence, as for any address that cannot be used."""
+    async with talking(exchange, url="ws://127.0.0.1:99999") as person:
+        assert "cannot be used" in person.text
+        assert isinstance(person.seen[-1], Prompt)
+
+
 async def test_garbage_is_survived(autojump_clock, exchange):
     """A broken protocol is named, and the next connection comes."""
     async with talking(exchange) as person:

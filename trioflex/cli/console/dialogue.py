@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,7 +94,7 @@ class Dialogue:
                 async with trio.open_nursery() as below:
                     self.link = Link(self.way, below, self._heard, self._connector)
                     self.following = Following(self._outbox, below)
-                    with self._leaving:
+                    with self._leaving, suppress(trio.EndOfChannel):
                         await self._talk(login)
                     self._part()
                     await self.link.close()
@@ -174,17 +175,19 @@ class Dialogue:
     # -- the talk ------------------------------------------------------------------------------
 
     async def _talk(self, login: bool) -> None:
+        """Greet, connect, and obey.
+
+        Raises:
+            trio.EndOfChannel: there are no more lines.
+        """
         for text, tone in banner(self.way):
             self.say(text, tone)
         await self._survive(self.login if login else self.connect)
         while not self.over:
             self._tell_status()
             self.show(Prompt())
-            try:
-                line = await self._lines.receive()
-                await self._survive(self._obey, line.strip())
-            except trio.EndOfChannel:
-                return
+            line = await self._lines.receive()
+            await self._survive(self._obey, line.strip())
 
     async def _survive(self, action: Any, *args: Any) -> None:
         """Do something; say in a sentence what went wrong."""
@@ -311,5 +314,8 @@ class Dialogue:
 def host(url: str) -> str:
     """Return where an address leads, without what may be secret in it."""
     parts = urlsplit(url)
-    port = "" if parts.port is None else f":{parts.port}"
+    try:
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:  # whoever connects will say so
+        port = ""
     return f"{parts.hostname}{port}"
