@@ -111,6 +111,26 @@ async def test_a_refused_channel_ends_it(autojump_clock):
         await watch(way, [channel], Notes(), connector=exchange.connector)
 
 
+async def test_trades_of_a_channel_of_their_own(autojump_clock):
+    """They are trades like those that books tell, with their side."""
+    exchange = SimulatedExchange("midchains", seed=1)
+    way = way_to("midchains")
+    screen = WatchScreen("midchains", [("Trades:BTCUSD", False)], lambda: 1.0)
+    notes = Notes()
+    channel = make_channel(way.venue, "Trades:BTCUSD")
+    async with exchange.trading():
+        await watch(way, [channel], notes, count=5, connector=exchange.connector)
+    trades = notes.of(Trade)
+    assert 5 == len(trades)
+    assert {trade.side for trade in trades} <= {"buy", "sell"}
+    for trade in trades:
+        screen.show(trade)
+    screen.show(Item(at=1.0, channel="Trades:BTCUSD", kind="Trade", value={"price": "7"}))
+    lines = drawn(screen, 80, 24, color_system=None)
+    assert any("buy" in line or "sell" in line for line in lines)
+    assert any("Trade      price=7" in line for line in lines)
+
+
 # -- pictures --------------------------------------------------------------------------------------
 
 
@@ -143,6 +163,7 @@ async def test_it_fits(autojump_clock, size, names):
     for _ in range(2):
         lines = drawn(screen, *size, color_system=None)
         assert size[1] == len(lines)
+        assert not any("Layout" in line for line in lines)
         assert {size[0]} >= {len(line) for line in lines if len(line) > size[0]}
         await watched(screen, names, seconds=5.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import ssl
 from contextlib import suppress
 from typing import Final
@@ -119,5 +120,12 @@ def explain(exc: OSError) -> str:
     causes: list[BaseException] = [exc]
     if isinstance(exc.__cause__, BaseExceptionGroup):
         causes = list(exc.__cause__.exceptions)
-    words = [(isinstance(each, OSError) and each.strerror) or str(each) for each in causes]
+    words = [_words(each) for each in causes]
     return "; ".join(dict.fromkeys(words))
+
+
+def _words(exc: BaseException) -> str:
+    """Say what one attempt failed of; the address, which Trio adds, is in our own sentence."""
+    if isinstance(exc, OSError) and exc.errno and exc.errno > 0:
+        return os.strerror(exc.errno)
+    return (isinstance(exc, OSError) and exc.strerror) or str(exc)

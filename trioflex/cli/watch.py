@@ -49,6 +49,9 @@ from .spelling import make_channel, spell
 BOOK_EVERY = 0.2
 """Seconds between two books that are reported: as fast as anybody can look."""
 
+SIDES = {"bid": "buy", "ask": "sell", "B": "buy", "S": "sell"}
+"""How venues write what the one did who came second."""
+
 LEVELS = 20
 """Of each side that are reported: what the tallest terminals show."""
 
@@ -98,7 +101,8 @@ class Watch:
     """Follows channels and reports what they deliver.
 
     It tells by what items offer, not by whose they are: something that updates a book is part of a
-    book, something with best and last prices is a ticker, something with assets and amounts is a
+    book, something with a price and the side of who came second is a trade, something with best and
+    last prices is a ticker, something with assets and amounts is a
     balance; all else is told as it is.
     """
 
@@ -168,6 +172,8 @@ class Watch:
                         book.apply(item)
                         changed = True
                         self._trade(market, item)
+                    case _ if hasattr(item, "taker_side") and hasattr(item, "price"):
+                        self._trade(market, item)
                     case _:
                         for report in self._reports(name, market, item):
                             self._tell(report)
@@ -212,7 +218,7 @@ class Watch:
     def _trade(self, market: str, item: Any) -> None:
         """Report a trade, if the item of a book is one: it has a price and no order's id."""
         if hasattr(item, "price") and hasattr(item, "quantity") and not hasattr(item, "id"):
-            side = {"bid": "buy", "ask": "sell"}.get(str(getattr(item, "taker_side", "")))
+            side = SIDES.get(str(getattr(item, "taker_side", "")))
             self._tell(
                 Trade(
                     at=self.now(),

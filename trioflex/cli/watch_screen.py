@@ -43,7 +43,10 @@ TICKER_HEIGHT = 6
 LADDERS = ("OrderBook", "Book")
 """Classes of channels that are drawn as ladders."""
 
-PICTURED = (*LADDERS, "Ticker", "Balances")
+TAPES = (*LADDERS, "Trades")
+"""Classes of channels that tell trades."""
+
+PICTURED = (*TAPES, "Ticker", "Balances")
 """Classes of channels that have a picture of their own; items of others are told in lines."""
 
 
@@ -196,13 +199,14 @@ class WatchScreen:
         if "Balances" in self._channels:
             lines = max(1, len(self._balances))
             parts.append(Layout(self._balances_panel(), size=min(2 + lines, height // 2)))
-        if any(self._kind(name) in LADDERS for name in self._channels):
+        if any(self._kind(name) in TAPES for name in self._channels):
             parts.append(Layout(self._tape()))
         others = [n for n in self._channels if self._kind(n) not in PICTURED]
         if others or self._items:
             parts.append(Layout(self._items_panel(others)))
         if len(parts) == 1 and parts[0].size is not None:
-            parts.append(Layout(Text("")))
+            # Not an empty text: Rich takes that for nothing at all, and draws a box of its own.
+            parts.append(Layout(Text(" ")))
         return parts
 
     @staticmethod
@@ -302,7 +306,11 @@ class WatchScreen:
 
     def _items_panel(self, names: Sequence[str]) -> Panel:
         lines = [
-            self._line(item.at, item.kind, describe(item)[1].partition(item.kind)[2].strip())
+            self._line(
+                item.at,
+                item.kind,
+                describe(item)[1].removeprefix(f"{item.channel}  {item.kind}").strip(),
+            )
             for item in reversed(self._items)
         ]
         return panel(Group(*lines) if lines else Text("nothing yet", "dim"), ", ".join(names))
