@@ -5,7 +5,7 @@ What a page may hold, and what becomes of it:
 ``.. code-block:: python``
     Runs, in its place, in one namespace with the other blocks of its page. ``await`` and ``async
     with`` may stand at the top. A program (one that calls ``trio.run``) is run. One that would go
-    on for ever is stopped after a minute of virtual time, and must have said something by then.
+    on for ever is stopped after some virtual time, and must have said something by then.
 ``:caption: NAME.py`` under it
     It is a file: it runs with a namespace of its own, and later files of the tutorials can import
     it. ``test_NAME.py`` is given to pytest.
