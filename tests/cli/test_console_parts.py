@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 
 import pytest
 from rich.console import Console
 
 from trioflex import LocalProtocolError, find_venue
-from trioflex.cli import catalogue
+from trioflex.cli import catalogue, main
 from trioflex.cli.console.command import console_command
 from trioflex.cli.console.completion import complete
 from trioflex.cli.console.history import history_file, is_keepable, make_private
@@ -193,6 +194,17 @@ async def test_wrong_usage(tmp_path):
         with pytest.raises(LocalProtocolError) as caught:
             await console_command(wishes, False, log, level)
         assert words in str(caught.value)
+
+
+def test_without_the_package_for_prompts(monkeypatch, capsys):
+    """2, and what to install."""
+    monkeypatch.setattr(sys, "argv", ["trioflex", "console", "coinflex"])
+    monkeypatch.setitem(sys.modules, "prompt_toolkit", None)
+    monkeypatch.delitem(sys.modules, "trioflex.cli.console.terminal", raising=False)
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert 2 == leaving.value.code
+    assert "trioflex[cli]" in capsys.readouterr().err
 
 
 def test_levels():

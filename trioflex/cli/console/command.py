@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -141,5 +142,7 @@ def console(
     """Talk with a venue: requests, subscriptions, the connection; `help` inside lists all."""
     from ..app import execute
 
+    # Where the package for it is missing, whoever runs the command line says so.
+    importlib.import_module(f"{__package__}.terminal")
     wishes = Wishes(venue=venue, url=url, ca_file=ca_file, insecure=insecure, key_file=key_file)
     execute(context, console_command, wishes, login, log, log_level)
