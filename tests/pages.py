@@ -11,8 +11,8 @@ What a page may hold, and what becomes of it:
     it. ``test_NAME.py`` is given to pytest.
 ``.. code-block:: console``
     Each line after ``$`` is a command; it must exist, with these options.
-``.. code-block:: toml``
-    Can be read.
+``.. code-block:: toml`` and ``json``
+    Can be read; JSON line by line.
 ``.. code-block:: text``
     Is no code.
 ``.. literalinclude::``
@@ -45,7 +45,7 @@ import attrs
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.rst", ROOT / "CONTRIBUTING.rst", *sorted(DOCS.rglob("*.rst"))]
-LANGUAGES = {"python", "console", "toml", "text"}
+LANGUAGES = {"python", "console", "toml", "json", "text"}
 
 _DIRECTIVE = re.compile(r"( *)\.\. ([\w-]+):: *(.*)$")
 _HIDDEN = re.compile(r"( *)\.\. hidden: *(\w+)$")

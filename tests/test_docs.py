@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tests.pages import (
 )
 from trioflex._shell import opening
 from trioflex.simulator import open_exchange, system_clock
+from trioflex.tape import recorder
 
 LONG_ENOUGH = 20.0
 """Seconds that a program which would go on for ever is watched, on a clock that jumps: enough for a
@@ -91,7 +93,8 @@ class Reader:
         def choose(target):
             return (real if "://127.0.0.1" in target.url else connector)(target)
 
-        self.monkeypatch.setattr(opening, "websocket_connector", lambda: choose)
+        for module in (opening, recorder):
+            self.monkeypatch.setattr(module, "websocket_connector", lambda: choose)
         for name, value in credentials.items():
             self.monkeypatch.setenv(name, value)
 
@@ -233,11 +236,13 @@ def test_every_console_block_has_a_command(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_every_table_can_be_read(page):
-    """TOML that is shown is TOML."""
+def test_data_that_is_shown_can_be_read(page):
+    """TOML is TOML, and each line of JSON is JSON."""
     for block in blocks(page):
         if block.language == "toml":
             assert tomllib.loads(block.text), str(block)
+        elif block.language == "json":
+            assert all(json.loads(line) for line in block.text.splitlines()), str(block)
 
 
 def test_every_file_that_is_shown_is_run():
