@@ -303,6 +303,19 @@ async def test_a_credential_left_empty(autojump_clock, exchange):
         assert 0 == exchange.count("Authenticate")
 
 
+async def test_a_venue_for_members_only(autojump_clock):
+    """It is logged in to at the start; refused, there is no connection, and the next try counts."""
+    exchange = SimulatedExchange("theone", clock=system_clock)
+    exchange.refuse("*", 401, "Unknown key.", times=1)
+    async with talking(exchange) as person:
+        assert "theone" in person.text
+        assert not person.status.good
+        assert "there is no connection" in await person.types("GetBalances")
+        assert "Logged in as" in await person.types("connect")
+        await person.types("GetBalances")
+        assert person.answer
+
+
 @pytest.mark.parametrize("login", [True, False])
 async def test_the_lines_end_at_a_question(autojump_clock, exchange, login):
     """Before the first prompt, or later: it is over, in peace."""

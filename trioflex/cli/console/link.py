@@ -100,17 +100,14 @@ class Link:
                 await self.client.disconnect()
 
     async def reconnect(self) -> None:
-        """Connect anew, and wait for it as long as one attempt may take.
-
-        Raises:
-            TrioflexError: there was no client, and none could be opened.
-        """
-        if self.client is None:
-            await self.open()
-            return
+        """Let the client connect anew, and wait for it as long as one attempt may take."""
         venue = self.way.venue
-        with self._asked_for(), trio.move_on_after(venue.connect_timeout + venue.handshake_timeout):
-            await self.client.reconnect()
+        if self.client is not None:
+            with (
+                self._asked_for(),
+                trio.move_on_after(venue.connect_timeout + venue.handshake_timeout),
+            ):
+                await self.client.reconnect()
 
     def _asked_for(self) -> _AskedFor:
         return _AskedFor(self)
