@@ -52,7 +52,10 @@ napoleon_custom_sections = [("Cancellation", "notes"), ("Raises (entering)", "pa
 # Other people's documentation is not fetched: the build must not need the network. Their names
 # are therefore no references of ours.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(trio|ssl|collections|contextlib|decimal|enum|types|pathlib|attrs|msgspec)\..*"),
+    (
+        r"py:.*",
+        r"(trio|os|ssl|collections|contextlib|decimal|enum|types|pathlib|attrs|msgspec)\..*",
+    ),
     (r"py:.*", r"cryptography\..*"),
     (r"py:(class|obj)", r"(typing|enum|abc)(\..*)?"),
     # What a verb of the script returns: a handle with a stop(), documented as Fault.
