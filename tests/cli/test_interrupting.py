@@ -21,6 +21,7 @@ import trio.testing
 
 from tests.cli.test_demo import Notes
 from tests.cli.ways import way_to
+from trioflex.cli import main
 from trioflex.cli.call import ask
 from trioflex.cli.check import check
 from trioflex.cli.demo import Demo
@@ -212,3 +213,17 @@ def test_the_terminal_is_sane(served, command, shows):
     assert b"Traceback" not in shown
     assert shown.count(b"\x1b[?1049h") == shown.count(b"\x1b[?1049l")
     assert shown.rfind(b"\x1b[?25l") <= shown.rfind(b"\x1b[?25h")
+
+
+def test_ctrl_c_outside_of_trio(monkeypatch):
+    """While arguments are read it ends the process without a word; afterwards all is as it was."""
+
+    def press(**options):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("trioflex.cli.app.app", press)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert 130 == leaving.value.code
+    assert before is signal.getsignal(signal.SIGINT)

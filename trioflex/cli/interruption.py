@@ -6,6 +6,7 @@ out of it. While Trio runs, Ctrl-C is Trio's business, and what it raises is in 
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +30,9 @@ def leaving_at_once() -> Iterator[None]:
     try:
         yield
     finally:
-        # What is left is to flush and to go: nothing of that is worth a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # When all is done but to flush and to go, nothing of that is worth a traceback.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
