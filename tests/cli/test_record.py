@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,7 +59,10 @@ async def test_a_recording_is_summed_up(tmp_path, autojump_clock):
     told = await recorded(path)
     assert (2, 0, False) == (told.connections, told.dropped, told.connected)
     line = summary(path, "coinflex", told)
-    assert line.startswith(f"{path}: 10.0 s, 2 connections, {told.frames_in} messages from coinfl")
+    # A virtual clock goes on while a thread writes, so it may be a little longer than it was.
+    assert re.match(
+        rf"{path}: 1\d\.\d s, 2 connections, {told.frames_in} messages from coinf", line
+    )
     assert "DROPPED" not in line
     assert "5 messages were DROPPED" in summary(path, "x", attrs.evolve(told, dropped=5))
 

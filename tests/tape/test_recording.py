@@ -37,7 +37,8 @@ async def test_the_format(tmp_path, autojump_clock):
         *[("opened", 2), ("ready", 2), ("lost", 2)],
         *[("opened", 3), ("ready", 3), ("closed", 3)],
     ] == marks
-    assert {"t": 20.0, "mark": "end"} == lines[-1]
+    # A virtual clock goes on while a thread writes.
+    assert ("end", True) == (lines[-1]["mark"], lines[-1]["t"] >= 20.0)
     assert [1012] == [line["code"] for line in lines if "code" in line]
     frames = [line for line in lines if "frame" in line]
     assert {"t", "n", "dir", "frame"} == set().union(*frames)
