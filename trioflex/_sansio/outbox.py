@@ -27,7 +27,7 @@ import heapq
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -40,7 +40,10 @@ I = TypeVar("I")  # noqa: E741
 class Lane(enum.Enum):
     """Which lane an item waits in."""
 
-    __hash__ = object.__hash__  # members are unique; enum's own runs in Python
+    # Members are unique; enum's own runs in Python. (Hidden, because pyright calls it
+    # an ambiguous override.)
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
     CONTROL = "control"
     """Subscriptions: before requests, gate or not."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
 from outcome import Value
@@ -30,7 +30,10 @@ R = TypeVar("R")
 class TicketState(enum.Enum):
     """How far a request has come."""
 
-    __hash__ = object.__hash__  # members are unique; enum's own runs in Python, 12 times an order
+    # Members are unique; enum's own runs in Python, 12 times an order. (Hidden, because pyright
+    # calls it an ambiguous override.)
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
     QUEUED = "queued"
     """Nothing of it has left."""
@@ -49,7 +52,8 @@ class TicketState(enum.Enum):
 class TicketEvent(enum.Enum):
     """What moves a ticket from one state to the next."""
 
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
     LEAVING = "the send loop takes it"
     ANSWER = "reply, refusal or evidence"
