@@ -24,7 +24,7 @@ class StallWatch(trio.abc.Instrument):
 
         trio.run(main, instruments=[StallWatch()])
 
-    Each stall is one warning in the log ``trioflex``. An instrument costs about half a microsecond
+    Each stall is one warning in the log ``trioflex``. An instrument costs about a microsecond
     for each step of each task, so nothing of this is on by itself.
 
     Args:
