@@ -120,12 +120,13 @@ def explain(exc: OSError) -> str:
     causes: list[BaseException] = [exc]
     if isinstance(exc.__cause__, BaseExceptionGroup):
         causes = list(exc.__cause__.exceptions)
-    words = [_words(each) for each in causes]
+    words = [_words(each, alone=len(causes) == 1) for each in causes]
     return "; ".join(dict.fromkeys(words))
 
 
-def _words(exc: BaseException) -> str:
-    """Say what one attempt failed of; the address, which Trio adds, is in our own sentence."""
-    if isinstance(exc, OSError) and exc.errno and exc.errno > 0:
+def _words(exc: BaseException, *, alone: bool) -> str:
+    """Say what one attempt failed of, without the address, which Trio adds, if it was the only
+    one: our own sentence has it."""
+    if alone and isinstance(exc, OSError) and exc.errno and exc.errno > 0:
         return os.strerror(exc.errno)
     return (isinstance(exc, OSError) and exc.strerror) or str(exc)
