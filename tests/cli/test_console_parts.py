@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import stat
 import sys
 
 import pytest
+import trio
 from rich.console import Console
 
 from trioflex import LocalProtocolError, find_venue
@@ -187,7 +189,6 @@ async def test_wrong_usage(tmp_path):
     """One sentence, before anything is opened."""
     for wishes, log, level, words in (
         (Wishes(venue="mtgox"), None, None, "there are: coinflex"),
-        (Wishes(venue="coinflex"), None, "INFO", "--log FILE"),
         (Wishes(venue="coinflex"), tmp_path / "log", "loud", "DEBUG, INFO, WARN and ERROR"),
         (Wishes(venue="coinflex"), tmp_path / "no" / "log", None, "cannot be written"),
     ):
@@ -224,3 +225,17 @@ def test_without_a_file_nothing_is_logged_anywhere(capsys):
     finally:
         logger.propagate = propagate
     assert ("", "") == tuple(capsys.readouterr())
+
+
+async def test_a_level_alone_is_enough_for_a_log(tmp_path, monkeypatch, capsys):
+    """The log lies beside the history, for its owner alone, and the console says where."""
+
+    async def end_at_once(dialogue, make, *, login):
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("trioflex.cli.console.command.converse", end_at_once)
+    await console_command(Wishes(venue="coinflex"), False, None, "debug")
+    [log] = tmp_path.rglob("console-coinflex.log")
+    assert f"The log is {log}.\n" == capsys.readouterr().err
+    assert 0o600 == stat.S_IMODE(log.stat().st_mode)

@@ -89,7 +89,7 @@ async def test_a_session(tmp_path):
     exchange = SimulatedExchange("coinflex", clock=system_clock)
     passphrase = exchange.model.credentials()["COINFLEX_PASSPHRASE"]
     log = tmp_path / "console.log"
-    options = ("-l", str(log), "--logLevel", "debug")
+    options = ("--log", str(log), "--logLevel", "debug")
     async with console(tmp_path, exchange, *options, COINFLEX_PASSPHRASE="") as terminal:
         await terminal.reads("coinflex>")
         terminal.types("login\r")

@@ -13,12 +13,10 @@ import trio
 import typer
 from rich.console import Console
 
-from trioflex import LocalProtocolError
-
 from ..reaching import CaFile, Insecure, KeyFile, Url, VenueName, Wishes, find_way
 from ..stage import is_drawable
 from .dialogue import Dialogue
-from .history import history_file
+from .history import history_file, log_file
 from .logfile import level_of, open_log
 from .outputs import Output
 from .pipe import Pipe
@@ -83,7 +81,8 @@ async def console_command(wishes: Wishes, login: bool, log: Path | None, level: 
     Args:
         wishes: what was given about the venue.
         login: log in before the first prompt.
-        log: a file for the log.
+        log: a file for the log; ``None``: one in the user's state directory if ``level`` is given,
+            else none.
         level: of the log; ``None``: INFO.
 
     Raises:
@@ -91,10 +90,11 @@ async def console_command(wishes: Wishes, login: bool, log: Path | None, level: 
         KeyboardInterrupt: Ctrl-C; everything is closed.
         SystemExit: the same after SIGTERM.
     """
-    if level is not None and log is None:
-        raise LocalProtocolError("--log-level says nothing without --log FILE.")
     chosen = level_of(level or "INFO")
     way = find_way(wishes)
+    if level is not None and log is None:
+        log = log_file(way.venue.name)
+        typer.echo(f"The log is {log}.", err=True)
     console = Console(highlight=False)
     drawable = is_drawable(console) and sys.stdin.isatty()
 
@@ -122,7 +122,10 @@ def console(
     log: Annotated[
         Path | None,
         typer.Option(
-            "--log", "-l", metavar="FILE", help="Append a log to this file.", show_default=False
+            "--log",
+            metavar="FILE",
+            help="Append a log to this file; with a level alone it is one beside the history.",
+            show_default=False,
         ),
     ] = None,
     log_level: Annotated[
@@ -130,8 +133,9 @@ def console(
         typer.Option(
             "--log-level",
             "--logLevel",
+            "-l",
             metavar="LEVEL",
-            help="DEBUG (every frame, without secrets), INFO, WARN or ERROR.",
+            help="Keep a log: DEBUG (every frame, without secrets), INFO, WARN or ERROR.",
             show_default="INFO",
         ),
     ] = None,

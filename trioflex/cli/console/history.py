@@ -1,4 +1,4 @@
-"""What was typed, kept in the user's state directory: commands, and nothing that may be secret."""
+"""What is kept in the user's state directory: commands, nothing that may be secret, and the log."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ BARE = ("login",)
 def history_file(venue: str) -> Path:
     """Return where the history of a venue's console is kept."""
     return platformdirs.user_state_path("trioflex") / f"console-{venue}.history"
+
+
+def log_file(venue: str) -> Path:
+    """Return where the log of a venue's console is kept, unless another file is named."""
+    path = platformdirs.user_state_path("trioflex") / f"console-{venue}.log"
+    make_private(path)
+    return path
 
 
 def is_keepable(venue: Venue, line: str) -> bool:
