@@ -45,7 +45,7 @@ class OceanExPeer:
         self._allowance = model.new_allowance()
         self.uid: str | None = None
         """Who is logged in."""
-        self.unanswered = 0
+        self.unanswered: int = 0
         """Pings since the last pong."""
         self.beat_every: float = model.ping_interval
         """Seconds between two pings."""

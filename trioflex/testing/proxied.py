@@ -116,8 +116,8 @@ class ProxiedConnection:
 
     def __init__(self, flows: dict[Direction, Flow]) -> None:
         self.flows = flows
-        self.over = False
-        self.was_cut = False
+        self.over: bool = False
+        self.was_cut: bool = False
         self._reset = False
         self._scope = trio.CancelScope()
 

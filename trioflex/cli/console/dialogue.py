@@ -32,7 +32,7 @@ from .outbox import Outbox
 from .outputs import Answer, Ask, News, Output, Prompt, Say, Status, Tone
 from .tree import Births, unsettled
 
-log = logging.getLogger("trioflex.console")
+log: logging.Logger = logging.getLogger("trioflex.console")
 
 PATIENCE = 1.0
 """Seconds without an answer after which it is said that one is awaited."""
@@ -57,7 +57,7 @@ class Dialogue:
         found: Mapping[str, str] | None = None,
     ) -> None:
         self.way = way
-        self.births = Births()
+        self.births: Births = Births()
         self.link: Link
         self.following: Following
         self.root: trio.lowlevel.Task

@@ -31,7 +31,7 @@ class Link:
         tell: Callable[[News | None], object],
         connector: trioflex.Connector | None = None,
     ) -> None:
-        self.way = way
+        self.way: Way = way
         self.client: trioflex.Client | None = None
         self.wanted: bool = False
         """The end of a connection that comes now was asked for."""
