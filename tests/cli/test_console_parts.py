@@ -234,7 +234,7 @@ async def test_a_level_alone_is_enough_for_a_log(tmp_path, monkeypatch, capsys):
         await trio.lowlevel.checkpoint()
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr("trioflex.cli.console.command.converse", end_at_once)
+    monkeypatch.setitem(console_command.__globals__, "converse", end_at_once)
     await console_command(Wishes(venue="coinflex"), False, None, "debug")
     [log] = tmp_path.rglob("console-coinflex.log")
     assert f"The log is {log}.\n" == capsys.readouterr().err

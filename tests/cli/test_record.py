@@ -68,11 +68,10 @@ async def test_a_recording_is_summed_up(tmp_path, autojump_clock):
 
 
 async def test_a_recording_is_limited(tmp_path, autojump_clock):
-    """By a number of items, too."""
-    began = trio.current_time()
+    """By a number of items, too; nothing else would end it."""
     path = tmp_path / "tape.jsonl"
-    await recorded(path, names=["Ticker:XBT:USDT"], count=3, seconds=None)
-    assert trio.current_time() - began < 5
+    with trio.fail_after(3600):  # the clock jumps while a thread writes
+        await recorded(path, names=["Ticker:XBT:USDT"], count=3, seconds=None)
     assert 3 <= sum("icker" in f.frame or '"last"' in f.frame for f in read_tape(path).frames)
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -84,6 +85,9 @@ def report(error: BaseException, options: Options) -> int:
         The exit status.
     """
     reason = reason_of(error)
+    if isinstance(reason, KeyboardInterrupt):
+        # It may strike between making a coroutine and handing it to Trio; that is no news.
+        warnings.filterwarnings("ignore", ".*was never awaited", RuntimeWarning)
     if isinstance(reason, BrokenPipeError):
         # Whoever read our output (`| head`) has seen enough. Python would complain once more when
         # it flushes at exit, unless there is somewhere to flush to.
