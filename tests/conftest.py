@@ -121,3 +121,16 @@ def pytest_runtest_call(item):
         outcome.force_exception(
             AssertionError("the test was cancelled by nobody and did not run to its end")
         )
+
+
+@pytest.fixture(autouse=True)
+def no_thread_beside_a_virtual_clock(request, monkeypatch):
+    """Do at once what would be done in a thread: meanwhile the clock would jump as it likes."""
+    if "autojump_clock" not in request.fixturenames:
+        return
+
+    async def run_here(function, /, *args, **_):
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
