@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import attrs
 import pytest
 import trio
 
-from soak import history, marathon
+from soak import fuzz, history, marathon
 from soak.desks import DESKS
 from soak.laws import BrokenPromise, Listener, Wire
-from trioflex import Gap, GapReason, Resumed
+from soak.talks import TALKS
+from trioflex import Gap, GapReason, RemoteProtocolError, Resumed
 from trioflex.simulator import SeenFrame
 from trioflex.simulator.exchange import MODELS
 
@@ -25,7 +28,7 @@ BACK = Resumed(snapshot=True, downtime=0.5)
 
 def test_every_simulated_venue_is_put_through_it():
     """A venue that is added is added here as well."""
-    assert set(MODELS) == set(DESKS)
+    assert set(MODELS) == set(DESKS) == set(TALKS)
 
 
 @pytest.mark.parametrize("venue", sorted(DESKS))
@@ -146,3 +149,55 @@ def test_memory_that_grows_is_noticed():
     run._memory = [(second, 50 + second / 500) for second in range(600)]
     run._check_memory(600)
     run._check_memory(60)
+
+
+@pytest.mark.parametrize("venue", sorted(TALKS))
+def test_a_sample_of_the_million_damaged_messages(venue):  # M1, M2
+    """``make fuzz`` does them all. Some are taken, more are refused, and nothing else happens."""
+    fuzzer = fuzz.Fuzzer(venue, seed=7)
+    assert [] == [str(case) for case in fuzzer.run(400)]
+    assert fuzzer.outcomes["errors"]
+    assert fuzzer.outcomes["events"]
+
+
+class Weak:
+    """A session of no venue that does whatever is wrong, by the first byte it is given."""
+
+    def receive(self, frame):
+        match frame[:1]:
+            case b"k":
+                raise KeyError("notice")
+            case b"l":
+                raise RemoteProtocolError("x" * 5_000)
+            case b"n":
+                return None
+            case b"s":
+                end = time.process_time() + 2 * fuzz.SLOW
+                while time.process_time() < end:
+                    pass
+        return []
+
+
+@pytest.mark.parametrize(
+    ("frame", "wrong"),
+    [
+        (b"k", "KeyError: 'notice'"),
+        (b"l", "an error of 5000 characters"),
+        (b"n", r"receive\(\) returned None"),
+        (b"s", r"took 0\.\d+ s of processor time"),
+    ],
+)
+def test_weak_sessions_are_noticed(frame, wrong):
+    """Each thing that may go wrong with a message."""
+    fuzzer = fuzz.Fuzzer("theone", seed=7)
+    assert re.match(wrong, fuzzer._try(Weak(), frame) or "")
+    assert fuzzer._try(Weak(), b"fine") is None
+
+
+def test_the_fuzzer_says_what_went_wrong(capsys, monkeypatch):
+    """The frame, the number of the case, and a status that stops a build."""
+    monkeypatch.setattr(fuzz.Fuzzer, "_try", lambda self, session, frame: "KeyError: 'notice'")
+    assert 1 == fuzz.main(["--venue", "theone", "--cases", "3"])
+    said = capsys.readouterr().out
+    assert "theone, case 0: KeyError: 'notice'\n    b'" in said
+    assert "3 went wrong" in said
