@@ -124,12 +124,15 @@ def pytest_runtest_call(item):
 
 
 @pytest.fixture(autouse=True)
-def no_thread_beside_a_virtual_clock(request, monkeypatch):
-    """Do at once what would be done in a thread: meanwhile the clock would jump as it likes."""
+def no_thread_of_ours_beside_a_virtual_clock(request, monkeypatch):
+    """Do at once what we would do in a thread: meanwhile the clock would jump as it likes."""
     if "autojump_clock" not in request.fixturenames:
         return
+    in_a_thread = trio.to_thread.run_sync
 
-    async def run_here(function, /, *args, **_):
+    async def run_here(function, /, *args, **options):
+        if not function.__module__.startswith("trioflex."):
+            return await in_a_thread(function, *args, **options)
         await trio.lowlevel.checkpoint()
         return function(*args)
 
