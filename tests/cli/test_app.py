@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import shlex
+import subprocess
 import sys
 
 import pytest
@@ -107,3 +111,61 @@ def test_without_the_extra_it_says_so(monkeypatch, capsys, package):
     error = capsys.readouterr().err
     assert package in error
     assert "pip install 'trioflex[cli]'" in error
+
+
+def run_in_shell(words):
+    """Run a line of a shell in which ``trioflex`` is the command."""
+    python = shlex.quote(sys.executable)
+    line = f'trioflex() {{ {python} -c "from trioflex.cli import main; main()" "$@"; }}; {words}'
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "PYTHONUNBUFFERED=1 "])
+def test_a_full_disk_is_no_bug_of_ours(unbuffered):
+    """What cannot be printed is said, once, and is nothing to report."""
+    done = run_in_shell(f"export {unbuffered}; trioflex venues coinflex >/dev/full")
+    assert (2, "Standard output cannot be written: No space left on device.\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_an_error_that_cannot_be_told_keeps_its_status():
+    """A script still learns it."""
+    assert 2 == run_in_shell("trioflex call coinflex Nonsense 2>/dev/full").returncode
+
+
+def test_closed_streams_are_empty_ones(simulated):
+    """Nothing to read, nowhere to write: no reason to fall over."""
+    watch = f"trioflex watch coinflex Ticker:XBT:USDT --count 1 --url {simulated}"
+    assert (0, "") == outcome(run_in_shell(f"{watch} >&-"))
+    console = f"trioflex console coinflex --url {simulated}"
+    assert (0, "") == outcome(run_in_shell(f"{console} <&-"))
+    status, said = outcome(run_in_shell("trioflex call coinflex CancelAllOrders <&-"))
+    assert 2 == status
+    assert "COINFLEX_USER_ID" in said
+
+
+def outcome(done):
+    """Return status and standard error of a process."""
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def simulated():
+    """The address of a simulated exchange in a process of its own."""
+    command = [sys.executable, "-c", "from trioflex.cli import main; main()", "simulate"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield json.loads(process.stdout.readline())["url"]
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("url", ["ws://[::1", "ws://]", "//", "ws://"])
+def test_an_address_that_is_none(monkeypatch, capsys, url):
+    """It is wrong usage, whatever the parser of addresses thinks of it."""
+    assert 2 == command_line(monkeypatch, "check", "coinflex", "--url", url)
+    assert "--url is a ws:// or wss:// address" in capsys.readouterr().err

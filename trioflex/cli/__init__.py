@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from .interruption import leaving_at_once
+from .streams import open_missing
 
 _EXTRA = ("typer", "click", "rich", "prompt_toolkit", "platformdirs")
 
@@ -21,6 +22,7 @@ def main() -> None:
     """
     try:
         with leaving_at_once():
+            open_missing()
             from .app import run
 
             status = run()

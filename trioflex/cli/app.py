@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import sys
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated
 
 import attrs
@@ -22,6 +22,7 @@ from .interruption import leaving_in_order
 from .record import record_channels
 from .replay import replay
 from .simulate import simulate
+from .streams import give_up_output, output_failed
 from .venues import venues
 from .watch import watch_channels
 
@@ -91,13 +92,19 @@ def report(error: BaseException, options: Options) -> int:
     if isinstance(reason, BrokenPipeError):
         # Whoever read our output (`| head`) has seen enough. Python would complain once more when
         # it flushes at exit, unless there is somewhere to flush to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return Status.DONE
-    if options.debug:
-        traceback.print_exception(error)
-    elif text := sentence_of(reason):
-        print(text, file=sys.stderr)
-    return status_of(reason)
+    if isinstance(reason, OSError) and output_failed(reason):
+        give_up_output()
+        text, status = f"Standard output cannot be written: {reason.strerror}.", Status.USAGE
+    else:
+        text, status = sentence_of(reason), status_of(reason)
+    with suppress(OSError):  # nobody can be told; the status still says it
+        if options.debug:
+            traceback.print_exception(error)
+        elif text:
+            print(text, file=sys.stderr)
+    return status
 
 
 def _version(wanted: bool) -> None:

@@ -171,7 +171,10 @@ def _address(venue: Venue, module: ModuleType, url: str | None) -> str:
         return str(module.stream_url(base)) if base else venue.url
     if url in venue.urls:
         return venue.urls[url]
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets of which one is missing, for example
+        parts = urlsplit("")
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         names = ", ".join(sorted(venue.urls)) or "none"
         # An address may hold a password, so it is not repeated.
