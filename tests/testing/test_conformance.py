@@ -8,6 +8,7 @@ import json
 import sys
 import time
 import uuid
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import ClassVar
 
@@ -108,8 +109,9 @@ def test_theone_keeps_the_contract():
     assert 0 < report.pushes
 
 
-def test_midchains_keeps_the_contract():
-    """Feeds, the trading session, and the queries, over the simulated exchange."""
+def test_midchains_keeps_the_contract(caplog):
+    """Feeds, the trading session, and the queries; its session may log, whatever is listened to."""
+    caplog.set_level("DEBUG")
     report = check_venue(
         midchains.VENUE,
         exchange="midchains",
@@ -121,12 +123,16 @@ def test_midchains_keeps_the_contract():
             midchains.Sales(),
             midchains.Positions(),
             midchains.AddOrder("BTCUSD", "B", "0.01", "100"),
+            midchains.QueryOrder("BTCUSD", "R00001"),
             midchains.QueryOrders(),
+            midchains.CancelOrder("BTCUSD", "R00001"),
             midchains.QueryTrades(),
             midchains.QueryPositions(),
+            midchains.QueryPendingPositions(),
         ],
-        refused={midchains.CancelOrder("BTCUSD", "99999999"): RefusalKind.NOT_FOUND},
+        refused={midchains.QueryOrder("BTCUSD", "99999999"): RefusalKind.NOT_FOUND},
     )
+    assert ((), 3) == (report.untried, report.sessions)
     assert 0 < report.pushes
 
 
@@ -200,8 +206,14 @@ CHECKED = {
     "coinflex": coinflex,
     "coinfloor": coinfloor,
     "midchains": midchains,
+    "oceanex": oceanex,
     "theone": theone,
 }
+
+
+def test_every_registered_venue_is_checked():
+    """None is found by its name and not checked above."""
+    assert set(CHECKED) == {each.name for each in entry_points(group="trioflex.venues")}
 
 
 @pytest.mark.parametrize("name", CHECKED)
