@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 import trio
@@ -19,6 +21,7 @@ from trioflex.cli.console.history import history_file, is_keepable, make_private
 from trioflex.cli.console.logfile import level_of, open_log
 from trioflex.cli.console.outputs import Answer, News, Say, Tone
 from trioflex.cli.console.render import ROWS, draw
+from trioflex.cli.console.terminal import Keeper
 from trioflex.cli.reaching import Wishes
 from trioflex.cli.spelling import make_request, spell_request
 from trioflex.venues import coinflex, oceanex
@@ -213,6 +216,35 @@ def test_levels():
     assert ["DEBUG", "INFO", "WARNING", "WARNING", "ERROR"] == [
         level_of(text) for text in ("debug", "Info", "WARN", "warning", "ERROR")
     ]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_log_that_cannot_be_written_ends(capsys):
+    """That is said once, without a traceback, and whoever talks goes on talking."""
+    said = []
+    with open_log(Path("/dev/full"), "INFO", said.append):
+        for _ in range(3):
+            logging.getLogger("trioflex.console").info("anything")
+    assert ["The log ends here: /dev/full: No space left on device."] == said
+    assert ("", "") == tuple(capsys.readouterr())
+
+
+def test_a_log_takes_what_is_no_text(tmp_path, capsys):
+    """Half a surrogate pair, as invalid bytes become when they are typed."""
+    path = tmp_path / "log"
+    with open_log(path, "INFO"):
+        logging.getLogger("trioflex.console").info("\udcff")
+        logging.getLogger("trioflex.console").info("the next")
+    assert "\\udcff" in path.read_text()
+    assert "the next" in path.read_text()
+    assert ("", "") == tuple(capsys.readouterr())
+
+
+def test_a_history_that_cannot_be_written(tmp_path):
+    """It is kept until the end, and nobody is bothered."""
+    keeper = Keeper(tmp_path, oceanex.VENUE)  # a folder, which nobody can write
+    keeper.append_string("GetTime")
+    assert ["GetTime"] == keeper.get_strings()
 
 
 def test_without_a_file_nothing_is_logged_anywhere(capsys):

@@ -18,7 +18,7 @@ from ..stage import is_drawable
 from .dialogue import Dialogue
 from .history import history_file, log_file
 from .logfile import level_of, open_log
-from .outputs import Output
+from .outputs import Output, Tone
 from .pipe import Pipe
 
 
@@ -106,8 +106,9 @@ async def console_command(wishes: Wishes, login: bool, log: Path | None, level: 
 
         return Terminal(way.venue, console, history_file(way.venue.name), interrupt)
 
-    with open_log(log, chosen):
-        ended = await converse(Dialogue(way, key_file=wishes.key_file), make, login=login)
+    dialogue = Dialogue(way, key_file=wishes.key_file)
+    with open_log(log, chosen, lambda text: dialogue.say(text, Tone.BAD)):
+        ended = await converse(dialogue, make, login=login)
     if ended == signal.SIGINT:
         raise KeyboardInterrupt
     if ended is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,9 +55,10 @@ class Keeper(FileHistory):
         super().__init__(str(path))
 
     def append_string(self, string: str) -> None:
-        """Keep a line, if it was a command."""
+        """Keep a line, if it was a command; without a place to keep it, until the end."""
         if is_keepable(self._venue, string):
-            super().append_string(string)
+            with suppress(OSError):  # it is in memory by then
+                super().append_string(string)
 
 
 class Tab(Completer):
