@@ -7,6 +7,7 @@ one more fails here until somebody has it tried.
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, suppress
 from importlib.metadata import entry_points
 
 import pytest
@@ -25,11 +26,12 @@ from trioflex import (
 )
 from trioflex.protocol import Channel, Effect, Request
 
+WITH_CHANNELS = [each for each in SURVEYS.values() if each.stage.module.VENUE.channels]
 every_survey = pytest.mark.parametrize("survey", SURVEYS.values(), ids=SURVEYS)
 
 
 def test_every_venue_is_surveyed():
-    """Whichever programs find by its name."""
+    """Whichever programs find by its name; ``surveys.py`` says how."""
     assert {each.name for each in entry_points(group="trioflex.venues")} == set(SURVEYS)
 
 
@@ -63,6 +65,41 @@ async def test_all_that_is_declared_works(survey, autojump_clock):
     counts = {method: exchange.count(method) for method in survey.methods}
     assert 0 < min(counts.values()), counts
     assert sum(counts.values()) == exchange.count("*")
+
+
+@pytest.mark.parametrize("survey", WITH_CHANNELS, ids=lambda survey: survey.stage.name)
+async def test_every_channel_comes_back(survey, autojump_clock):  # W1
+    """After a loss each says so, once, and then delivers again."""
+    exchange = survey.stage.exchange(**survey.options)
+    receivers = {}
+    async with (
+        exchange.trading(),
+        survey.stage.open(exchange) as client,
+        AsyncExitStack() as stack,
+    ):
+        for step in survey.talk:
+            if isinstance(step, Channel):
+                receivers[step] = await stack.enter_async_context(client.subscribe(step))
+            else:
+                await client.request(step)
+        for receiver in receivers.values():
+            await drained(receiver)
+        exchange.drop()
+        await trio.lowlevel.checkpoint()
+        await client.wait_ready()
+        for step in survey.talk:
+            if isinstance(step, Request) and step.effect is Effect.WRITE:
+                with suppress(Refused):  # what was there before the loss is not there twice
+                    await client.request(step)
+        await trio.sleep(30)
+        for channel, receiver in receivers.items():
+            items = await drained(receiver)
+            lost = [i for i, item in enumerate(items) if isinstance(item, Gap)]
+            assert 1 == len(lost), channel
+            [gap, resumed, *more] = items[lost[0] :]
+            assert GapReason.DISCONNECTED is gap.reason
+            assert isinstance(resumed, Resumed), channel
+            assert more, channel
 
 
 @every_survey
