@@ -61,6 +61,9 @@ async def test_requests_by_name(autojump_clock, exchange):
         ("unsubscribe Ticker:XBT:USDT", "is not on"),
         ("connect", "There is a connection"),
         ("help nonsense", "no help about"),
+        ("help login", "log in; what is not at hand is asked for"),
+        ("help Q", "leave; so does Ctrl-D"),
+        ("x" * 100_000, f"'{'x' * 60}...' is not understood"),
         ("login opensesame", "takes nothing"),
     ],
 )

@@ -193,6 +193,7 @@ async def test_answers_on_the_same_line_and_names(autojump_clock, exchange):
         await person.types("book vetusdt , 2 , 5")
         assert 2 == len(person.answer["bids"])
         assert "NewOrder" in await person.types("help 6")
+        assert "close the connection" in await person.types("help 16")
         assert "needs a login" in await person.types("account")
 
 

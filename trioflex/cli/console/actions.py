@@ -10,7 +10,7 @@ from trioflex import LocalProtocolError
 from ..spelling import make_channel, spell
 from .banner import banner
 from .choices import choice_of
-from .commands import describe, find_entry, long_help, overview
+from .commands import describe, find_entry, long_help, overview, usage_of
 from .outputs import Clear, Shell, Tone
 from .tree import queues, tasks
 
@@ -27,8 +27,9 @@ async def _help(dialogue: Dialogue, args: Sequence[str]) -> None:
         return
     for name in args:
         choice = choice_of(venue.name, name)
+        known = usage_of(name) or (choice is not None and choice.word and usage_of(choice.word))
         wanted = name if choice is None or choice.request is None else choice.request
-        dialogue.say("\n".join(describe(find_entry(venue, wanted))))
+        dialogue.say(known or "\n".join(describe(find_entry(venue, wanted))))
 
 
 async def _banner(dialogue: Dialogue, args: Sequence[str]) -> None:

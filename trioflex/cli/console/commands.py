@@ -25,7 +25,7 @@ class Word:
 
 
 WORDS: Sequence[Word] = (
-    Word(("help", "h", "?"), "[NAME]", "this, or what is known of a request or channel"),
+    Word(("help", "h", "?"), "[NAME]", "this, or what is known of one of these"),
     Word(("banner",), "", "what was shown at the start"),
     Word(("lhelp",), "", "long help: requests and channels with their fields"),
     Word(("connect",), "", "connect, if there is no connection"),
@@ -50,6 +50,17 @@ def word_of(text: str) -> str | None:
     return None if word is None else word.names[0]
 
 
+def usage_of(text: str) -> str | None:
+    """Return the line of help about a command; ``None``: it is none."""
+    word = _NAMES.get(text) or _NAMES.get(text.lower())
+    return None if word is None else _usage(word)
+
+
+def _usage(word: Word) -> str:
+    head = " ".join([", ".join(word.names), word.usage]).rstrip()
+    return f"{head:<28}{word.summary}"
+
+
 def split(line: str) -> list[str]:
     """Return the words of a line; quotes keep spaces together, as in a shell.
 
@@ -65,9 +76,7 @@ def split(line: str) -> list[str]:
 def overview(venue: Venue) -> list[str]:
     """Return the help that fits on a screen."""
     lines = ["Commands:"]
-    for word in WORDS:
-        head = " ".join([", ".join(word.names), word.usage]).rstrip()
-        lines.append(f"  {head:<28}{word.summary}")
+    lines += [f"  {_usage(word)}" for word in WORDS]
     lines.append("Requests (as with `trioflex call`, as in NAME field=value):")
     lines += _columns([entry.name + _mark(entry) for entry in catalogue.requests(venue)])
     channels = [entry.usage for entry in catalogue.channels(venue)]

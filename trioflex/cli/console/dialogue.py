@@ -34,6 +34,9 @@ from .tree import Births, unsettled
 
 log: logging.Logger = logging.getLogger("trioflex.console")
 
+LONGEST_NAME = 60
+"""Characters of a command: what is longer was pasted by mistake, and nobody wants it twice."""
+
 PATIENCE = 1.0
 """Seconds without an answer after which it is said that one is awaited."""
 
@@ -221,7 +224,8 @@ class Dialogue:
         else:
             # It is not repeated in the log: it may be a secret, pasted in the wrong place.
             log.info("command: not understood")
-            raise LocalProtocolError(f"{name!r} is not understood; `help` lists what is.")
+            shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+            raise LocalProtocolError(f"{shown!r} is not understood; `help` lists what is.")
 
     async def _choose(self, choice: Choice, rest: Sequence[str]) -> None:
         """Do what a numbered choice stands for."""
