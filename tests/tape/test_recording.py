@@ -156,9 +156,20 @@ def test_a_tape_that_was_cut_off(tmp_path, compress):
     assert {"hello"} == {frame.frame for frame in tape.frames}
 
 
+def test_a_tape_that_was_cut_off_within_a_character(tmp_path):
+    """That is no other accident than between two of them."""
+    path = tmp_path / "tape.jsonl"
+    whole = f"{HEAD}\n{FRAME}\n{FRAME.replace('hello', 'é')}".encode()
+    path.write_bytes(whole[: whole.index("é".encode()) + 1])
+    with pytest.raises(TapeError, match=r"cut off.*--partial"):
+        read_tape(path)
+    assert ["hello"] == [frame.frame for frame in read_tape(path, partial=True).frames]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
+        ("tape.jsonl.gz", gzip.compress(HEAD.encode())[:20], "within its first line, so nothing"),
         ("tape.jsonl", None, "No such file"),
         ("tape.jsonl.gz", b"dear diary", "Not a gzipped file|compressed data is broken"),
         ("tape.jsonl.xz", b"dear diary", "compressed data is broken"),

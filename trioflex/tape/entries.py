@@ -181,7 +181,7 @@ def read_tape(path: str | os.PathLike[str], *, partial: bool = False) -> Tape:
             last = entry.t
             entries.append(entry)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as wrong:
-        if not (partial and head is not None and isinstance(wrong, EOFError)):
+        if not (partial and head is not None and _is_cut_off(wrong)):
             raise TapeError(f"{file} cannot be read: {_explain(wrong, number)}.") from wrong
     if head is None:
         raise TapeError(f"{file} is empty: no tape was written into it.", line=1)
@@ -281,11 +281,20 @@ def _broken(path: Path, number: int, why: str) -> TapeError:
     return TapeError(f"{path}, line {number}: {why}. Mend the line, or delete it.", line=number)
 
 
+def _is_cut_off(wrong: Exception) -> bool:
+    """Return whether a tape ends too early, within compressed data or within a character."""
+    if isinstance(wrong, UnicodeDecodeError):
+        return wrong.reason == "unexpected end of data"
+    return isinstance(wrong, EOFError)
+
+
 def _explain(wrong: Exception, lines: int) -> str:
-    if isinstance(wrong, EOFError):
+    if _is_cut_off(wrong):
+        if not lines:
+            return "it is cut off within its first line, so nothing of it can be had"
         return (
-            f"its compressed data is cut off after line {lines}; what came before can be had with "
-            "--partial (partial=True)"
+            f"it is cut off after line {lines}; what came before can be had with --partial "
+            "(partial=True)"
         )
     if isinstance(wrong, UnicodeDecodeError):
         return f"what follows line {lines} is not UTF-8 text"
