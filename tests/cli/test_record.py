@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import pytest
@@ -70,6 +71,40 @@ async def test_a_recording_is_limited(tmp_path, autojump_clock):
     with trio.fail_after(5):
         await recorded(path, names=["Ticker:XBT:USDT"], count=3, seconds=None)
     assert 3 <= sum("icker" in f.frame or '"last"' in f.frame for f in read_tape(path).frames)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_tape_is_replaced_by_another_one_only(tmp_path, autojump_clock, refused):
+    """Not by none, because the venue is away."""
+    path = tmp_path / "tape.jsonl"
+    path.write_text("yesterday's\n")
+    exchange = SimulatedExchange("coinflex", seed=3)
+    if refused:
+        exchange.refuse_connections(403)
+    way = way_to("coinflex")
+    ticker = make_channel(way.venue, "Ticker:XBT:USDT")
+    recording = partial(record, way, [ticker], path, force=True, connector=exchange.connector)
+    if refused:
+        with pytest.raises(trioflex.OpenError):
+            await recording()
+        assert "yesterday's\n" == path.read_text()
+    else:
+        await recording(seconds=1.0)
+        assert read_tape(path).frames
+    assert [path] == [*tmp_path.iterdir()]
+
+
+async def test_a_device_stays(autojump_clock, monkeypatch):
+    """What is not a file was not made by us."""
+    exchange = SimulatedExchange("coinflex", seed=3)
+    exchange.refuse_connections(403)
+    removed = []
+    monkeypatch.setattr(Path, "unlink", removed.append)
+    with pytest.raises(trioflex.OpenError):
+        await record(
+            way_to("coinflex"), [], Path(os.devnull), force=True, connector=exchange.connector
+        )
+    assert [] == removed
 
 
 async def test_no_connection_leaves_no_tape(tmp_path, autojump_clock):

@@ -76,7 +76,8 @@ async def record(
     Args:
         way: to the venue.
         channels: what to ask for.
-        path: of the tape; it is removed again if there never was a connection.
+        path: of the tape; it is removed again if there never was a connection, and what it should
+            have replaced is as it was.
         count: items of the channels; ``None``: without end.
         seconds: how long; ``None``: without end.
         force: replace a file that is there already.
@@ -94,7 +95,9 @@ async def record(
     """
     deadline = math.inf if seconds is None else trio.current_time() + seconds
     recorder: Recorder | None = None
+    aside: Path | None = None
     try:
+        aside = _set_aside(path) if force else None
         async with open_recorder(
             path, way.venue, channels=[spell(channel) for channel in channels], overwrite=force
         ) as recorder:
@@ -115,7 +118,12 @@ async def record(
     except OSError as wrong:
         raise LocalProtocolError(f"{path} cannot be written: {wrong.strerror}.") from wrong
     finally:
-        if recorder is not None and not recorder.statistics().connections:
+        if recorder is not None and recorder.statistics().connections:
+            if aside is not None:
+                _remove(aside)
+        elif aside is not None:
+            aside.replace(path)
+        elif recorder is not None:
             _remove(path)
 
 
@@ -127,8 +135,16 @@ async def _open_nursery() -> AsyncIterator[trio.Nursery]:
             yield nursery
 
 
+def _set_aside(path: Path) -> Path | None:
+    """Give what is to be replaced another name, in case nothing will replace it."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    return path.replace(path.with_name(f"{path.name}.replaced"))
+
+
 def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    if path.is_file():  # a device was not made by us
+        path.unlink()
 
 
 def summary(path: Path, venue: str, told: RecorderStatistics) -> str:
