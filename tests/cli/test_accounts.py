@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 import io
+import re
 
 import pytest
 
@@ -149,3 +150,23 @@ def test_a_key_that_others_can_read_is_warned_about(home, capsys):
     err = capsys.readouterr().err
     assert "chmod 600 key.pem" in err
     assert "sesame" not in err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "the private key key.pem cannot be read: No such file"),
+        ({"OCEANEX_KEY_FILE": ""}, "the private key key.pem cannot be read: No such file"),
+        ({"OCEANEX_KEY_FILE": "there"}, "the private key there cannot be read: No such file"),
+        ({"OCEANEX_KEY_FILE": "."}, "the private key . cannot be read: Is a directory"),
+        ({"OCEANEX_KEY_FILE": "-----BEGIN SESAME"}, "the private key cannot be read: No such"),
+    ],
+)
+def test_a_key_file_that_is_not_there_is_named(home, capsys, given, said):
+    """With what to do, whoever named it; and the key itself never is."""
+    found = {"OCEANEX_UID": "1", "OCEANEX_KEY_ID": "2"} | given
+    with pytest.raises(LocalProtocolError, match=re.escape(said)) as caught:
+        credentials("oceanex", oceanex, needed="x", found=found)
+    assert "--key-file or OCEANEX_KEY_FILE" in str(caught.value)
+    assert "SESAME" not in str(caught.value)
+    assert "" == capsys.readouterr().err

@@ -89,6 +89,8 @@ def warn_if_open(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError:
         return  # who needs the file will say what is wrong with it
+    if not stat.S_ISREG(mode):
+        return  # no file at all, or a pipe
     if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH) and path not in _told:
         _told.add(path)
         print(
@@ -174,9 +176,27 @@ class Account:
         """
         environ = {**self.environ, **answers}
         if self.names is not None and self.names.key_file is not None:
-            warn_if_open(Path(environ.setdefault(self.names.key_file, "key.pem")))
-        made: object = self._kind.from_env(environ)
+            environ[self.names.key_file] = environ.get(self.names.key_file) or "key.pem"
+            warn_if_open(Path(environ[self.names.key_file]))
+        made: object
+        try:
+            made = self._kind.from_env(environ)
+        except LocalProtocolError as wrong:
+            if isinstance(wrong.__cause__, OSError) and self.names and self.names.key_file:
+                raise self._unreadable(self.names.key_file, environ, wrong.__cause__) from None
+            raise
         return made
+
+    def _unreadable(
+        self, variable: str, environ: Mapping[str, str], wrong: OSError
+    ) -> LocalProtocolError:
+        """Return what is said of a key file: its name, unless that is the key itself."""
+        text = environ[variable]
+        key = "the private key" if "-----" in text or "\n" in text else f"the private key {text}"
+        return LocalProtocolError(
+            f"{self.venue}: {key} cannot be read: {wrong.strerror}. Name its file with --key-file "
+            f"or {variable}."
+        )
 
 
 def look_up(
