@@ -15,6 +15,7 @@ import typer
 
 import trioflex
 from trioflex.cli import app as app_module, main
+from trioflex.simulator import SimulatedExchange
 
 
 def command_line(monkeypatch, *arguments):
@@ -169,3 +170,26 @@ def test_an_address_that_is_none(monkeypatch, capsys, url):
     """It is wrong usage, whatever the parser of addresses thinks of it."""
     assert 2 == command_line(monkeypatch, "check", "coinflex", "--url", url)
     assert "--url is a ws:// or wss:// address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "oceanex"], ["call", "oceanex", "CancelAllOrders"]], ids=" ".join
+)
+def test_what_is_secret_in_an_address_stays_secret(monkeypatch, capsys, arguments):
+    """A password, or a token in the query; the rest is shown."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    exchange = SimulatedExchange("oceanex")  # its key file lives as long as it does
+    for name, value in exchange.model.credentials().items():
+        monkeypatch.setenv(name, value)
+    url = "ws://user:sesame@127.0.0.1:1/a?token=sesame"
+    assert 0 != command_line(monkeypatch, *arguments, "--url", url)
+    said = "".join(capsys.readouterr())
+    assert "oceanex at ws://127.0.0.1:1/a" in said
+    assert "sesame" not in said
+
+
+def test_a_base_address_that_is_none(monkeypatch, capsys):
+    """TheOne's may come from the environment; it is named."""
+    monkeypatch.setenv("BROKER_BASE_URL", "http://[::1")
+    assert 2 == command_line(monkeypatch, "console", "theone")
+    assert "BROKER_BASE_URL cannot be an address" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def confirm(request: Request[Any], way: Way) -> None:
     Raises:
         LocalProtocolError: no, or nobody is there to answer.
     """
-    print(f"{way.venue.name} at {way.url}:\n  {request!r}", file=sys.stderr)
+    print(f"{way.venue.name} at {way.shown}:\n  {request!r}", file=sys.stderr)
     print("This may change your account. Send it? [y/N] ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):

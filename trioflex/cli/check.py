@@ -263,7 +263,7 @@ async def check_command(wishes: Wishes) -> None:
         TrioflexError: what went wrong.
     """
     way = with_login(find_way(wishes), wishes, needed=None)
-    print(f"{way.venue.name} at {way.url}", flush=True)
+    print(f"{way.venue.name} at {way.shown}", flush=True)
 
     def tell(line: str) -> None:
         print(line, flush=True)

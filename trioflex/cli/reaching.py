@@ -80,6 +80,13 @@ class Way:
     ssl_context: ssl.SSLContext | None = attrs.field(repr=False)
     credentials: object | None = attrs.field(repr=False, default=None)
 
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret in it: a password, a query."""
+        scheme, separator, rest = self.url.partition("://")
+        host, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
+        return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
 
 def find_way(wishes: Wishes) -> Way:
     """Check what was given, without a network and without credentials.
@@ -165,10 +172,18 @@ def _told_once() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+def _checked(url: str) -> str:
+    try:
+        urlsplit(url)
+    except ValueError as wrong:
+        raise LocalProtocolError(f"BROKER_BASE_URL cannot be an address: {wrong}.") from None
+    return url
+
+
 def _address(venue: Venue, module: ModuleType, url: str | None) -> str:
     if url is None:
         base = accounts.sources().get("BROKER_BASE_URL") if venue.name == "theone" else None
-        return str(module.stream_url(base)) if base else venue.url
+        return _checked(str(module.stream_url(base))) if base else venue.url
     if url in venue.urls:
         return venue.urls[url]
     try:
