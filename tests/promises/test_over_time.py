@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests import acme
-from trioflex import Gap, Keepalive, Reconnect, Resumed, StallWatch, open_client
+from trioflex import Gap, Keepalive, Reconnect, Resumed, StallWatch, Timeouts, open_client
 from trioflex.simulator import SimulatedExchange
 
 DAY, MINUTE = 24 * 3600, 60
@@ -171,8 +172,46 @@ def test_a_stall_that_ends_its_task_is_named_too(caplog):  # V5
     assert "It has ended." in caplog.text
 
 
+def test_code_beside_trio_is_named_though_its_folder_begins_alike(caplog):  # V5
+    """``site-packages/trioflex`` is not within ``site-packages/trio``."""
+    clock = MockClock()
+    path = os.path.dirname(trio.__file__) + "flex/some.py"
+    source = "async def hog():\n    clock.jump(3)\n    await trio.lowlevel.checkpoint()\n"
+    names = {"clock": clock, "trio": trio}
+    exec(compile(source, path, "exec"), names)
+    trio.run(names["hog"], clock=clock, instruments=[StallWatch(clock=clock.current_time)])
+    assert f"It waits now at {path}:3" in caplog.text
+
+
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])
 def test_a_limit_is_a_time(limit):
     """Zero would name everybody."""
     with pytest.raises(ValueError, match="no number of seconds above 0"):
         StallWatch(limit)
+
+
+def test_a_write_that_is_done_is_not_held_against_the_peer():  # V5
+    """User code that blocks the loop while a request is written costs no connection."""
+    clock = MockClock()
+
+    async def hog():
+        for _ in range(5):
+            clock.jump(11)  # longer than a write may take
+            await trio.lowlevel.checkpoint()
+
+    async def program():
+        exchange = SimulatedExchange(acme.Model())
+        async with open_client(
+            acme.VENUE,
+            connector=exchange.byte_connector,
+            keepalive=Keepalive(ping_after=1e6, pong_within=1e6),
+            timeouts=Timeouts(reply=1e6),
+        ) as client:
+            for _ in range(30):  # Trio runs tasks in any order
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(hog)
+                    await client.submit(acme.Echo("x"))
+                await wait_all_tasks_blocked()
+            assert 1 == client.statistics().attempts
+
+    trio.run(program, clock=clock)

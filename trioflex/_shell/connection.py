@@ -44,10 +44,10 @@ logger = logging.getLogger("trioflex")
 LAST_WORDS = 0.25
 """Seconds the receive loop is given, after writing failed, to find last replies or a Close."""
 
-READERS_TURNS = 2
-"""Turns of the scheduler that the receive loop gets before the heartbeat gives the peer up. User
-code may have held up the whole program; then what came meanwhile lies in the kernel, unread. The
-first turn asks the kernel, the second reads."""
+LAST_TURNS = 2
+"""Turns of the scheduler that reading and writing get before the heartbeat gives the peer up. User
+code may have held up the whole program; then what came meanwhile lies in the kernel, unread, and
+who has written does not know it yet. The first turn asks the kernel, the second reads."""
 
 CROWD = 256
 """Messages of one read before which the receivers' tasks get a turn of their own. Trio runs tasks
@@ -239,11 +239,6 @@ class Connection:
         while True:
             now = trio.current_time()
             sender.expire(now)
-            if self._write_due <= now:
-                limit = core.limits.send
-                why = f"the peer did not read for {limit:g} s while we were writing"
-                self.drop(Loss(message=why))
-                return
             if sender.correlator.recycle_at() <= now:
                 why = "an unanswered request blocked its kind for too long; a new connection helps"
                 self.end(Loss(message=why))
@@ -255,12 +250,13 @@ class Connection:
                 ping_sent_at=self._ping_sent_at,
                 dead_after=self._dead_after,
             )
-            if isinstance(verdict, Dead):
+            if isinstance(verdict, Dead) or self._write_due <= now:
                 if doubted:
-                    self.drop(Loss(message=verdict.why))
+                    why = f"the peer did not read for {core.limits.send:g} s while we were writing"
+                    self.drop(Loss(message=verdict.why if isinstance(verdict, Dead) else why))
                     return
                 doubted = True
-                for _ in range(READERS_TURNS):
+                for _ in range(LAST_TURNS):
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 continue
             doubted = False
