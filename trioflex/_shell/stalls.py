@@ -12,7 +12,7 @@ import trio
 
 logger = logging.getLogger("trioflex")
 
-_TRIO: Final = os.path.dirname(trio.__file__)
+_TRIO: Final = os.path.join(os.path.dirname(trio.__file__), "")
 
 
 class StallWatch(trio.abc.Instrument):
