@@ -140,6 +140,14 @@ def test_replays(model, clock):
     assert 2001 == client.login(header)["code"]
 
 
+def test_nonces_belong_to_accounts(make):
+    """Two may log in at the same moment, even if their keys have one name."""
+    twin = OceanExAccount(uid="TWIN", public_key=OTHER_KEY.public_key())
+    model = make(accounts=[OceanExAccount(), twin])
+    assert 0 == Client(model, login=False).login()["code"]
+    assert 0 == Client(model, "TWIN", "KIDTEST", key=OTHER_KEY, login=False).login()["code"]
+
+
 def test_a_denied_login_does_not_use_its_nonce_up(model):
     """Or anybody could use up those of others."""
     client = Client(model, login=False)
@@ -247,6 +255,7 @@ def test_candles_and_tickers_come_from_trades(model, clock):
         [360, "0.021", "0.021", "0.021", "0.021", "1000.0"],
     ]
     assert minutes == rows()
+    assert minutes == rows(start_time=0)
     assert minutes[1:] == rows(limit=2) == rows(start_time=start + 1)
     assert minutes[:2] == rows(end_time=start + 359)
     assert [
@@ -413,6 +422,8 @@ def test_a_stop_order_without_money_ends_when_its_time_comes(model):
         ({"price": "-1"}, "price does not have a valid value"),
         ({"price": "NaN"}, "price does not have a valid value"),
         ({"volume": "many"}, "volume does not have a valid value"),
+        ({"volume": "1_000"}, "volume does not have a valid value"),
+        ({"volume": " 1000"}, "volume does not have a valid value"),
         ({"volume": True}, "volume does not have a valid value"),
         ({"volume": [1]}, "volume does not have a valid value"),
         ({"volume": "1e999999"}, "volume does not have a valid value"),
@@ -495,6 +506,7 @@ def test_pages(model, clock):
     assert ([5, 4, 3, 2, 1], 5) == listed(history, state="cancel")
     assert ([], 0) == listed(history, state="done")
     assert ([3, 2], 2) == listed(history, start_time=SECONDS + 10, end_time=SECONDS + 20)
+    assert (5, 0) == (listed(history, start_time=0)[1], listed(history, end_time=0)[1])
     assert 0 == client.ask(history, market="btcusdt")["resources_count"]
 
 

@@ -392,6 +392,13 @@ def test_market_orders_have_no_price():
     assert {"market": "vetusdt", "side": "buy", "ord_type": "market", "volume": 5} == args
 
 
+@pytest.mark.parametrize("kind", [oceanex.GetKline, oceanex.GetOrderHistory])
+def test_time_begins_at_zero(kind):
+    """Seconds since 1970, so 0 is one of them."""
+    args = Talk().asks(kind("vetusdt", start_time=0, end_time=0))["data"]["args"]
+    assert {"market": "vetusdt", "start_time": 0, "end_time": 0} == args
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -407,6 +414,8 @@ def test_market_orders_have_no_price():
         lambda: oceanex.CancelOrders(["501"]),
         lambda: oceanex.GetOrder(True),
         lambda: oceanex.GetKline("vetusdt", period=7),
+        lambda: oceanex.GetKline("vetusdt", start_time=-1),
+        lambda: oceanex.GetOrderHistory("vetusdt", end_time=1.5),
         lambda: oceanex.GetOpenOrders("vetusdt", order_by="up"),
         lambda: oceanex.GetOrderHistory("vetusdt", page=0),
     ],

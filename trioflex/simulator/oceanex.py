@@ -190,12 +190,12 @@ class OceanExModel:
             raise Complaint(2001, "the nonce is not the time")
         verify(header, account.public_key or self._public_key)
         # What is older is refused for its time.
-        for key_id, nonce in list(self._nonces):
+        for uid, nonce in list(self._nonces):
             if nonce < now - TOLERANCE:
-                del self._nonces[key_id, nonce]
-        if (account.key_id, header.nonce) in self._nonces:
+                del self._nonces[uid, nonce]
+        if (account.uid, header.nonce) in self._nonces:
             raise Complaint(2001, "the nonce has been used")
-        self._nonces[account.key_id, header.nonce] = None
+        self._nonces[account.uid, header.nonce] = None
         return account
 
     def check_key(self, uid: str, call: str) -> None:

@@ -183,8 +183,8 @@ class Calls:
         bars = self._desk.tapes[listing.id].candles(
             period * 60,
             whole(args, "limit") or CANDLES,
-            whole(args, "start_time"),
-            whole(args, "end_time"),
+            whole(args, "start_time", least=0),
+            whole(args, "end_time", least=0),
         )
 
         def number(units: int, scale: int) -> msgspec.Raw:
@@ -279,7 +279,7 @@ class Calls:
 
     def _history(self, args: Json, uid: str) -> object:
         state = word(args, "state", allowed=("cancel", "done"))
-        since, until = whole(args, "start_time"), whole(args, "end_time")
+        since, until = whole(args, "start_time", least=0), whole(args, "end_time", least=0)
         orders = self._desk.listed(uid, self._listing(args).id, is_open=False)
         return self._page(
             args,

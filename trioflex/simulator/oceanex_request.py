@@ -7,6 +7,7 @@ read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
@@ -30,6 +31,9 @@ MOST = 10**12
 PERIODS = frozenset({1, 5, 15, 30, 60, 120, 240, 360, 720, 1440, 4320, 10080})
 """Minutes of a candle."""
 
+
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
+"""What an amount is as text: as JSON has numbers, not as Python has them."""
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -108,8 +112,16 @@ def first(args: Mapping[str, object], *names: str) -> object:
     return None
 
 
-def whole(args: Mapping[str, object], name: str, code: int = BAD_REQUEST) -> int | None:
-    """Return an integer of at least 1, which may be text; ``None``: it is not given.
+def whole(
+    args: Mapping[str, object], name: str, code: int = BAD_REQUEST, least: int = 1
+) -> int | None:
+    """Return an integer, which may be text; ``None``: it is not given.
+
+    Args:
+        args: of the call.
+        name: of the argument.
+        code: of the complaint.
+        least: the least that it may be.
 
     Raises:
         Complaint: it is something else.
@@ -119,7 +131,7 @@ def whole(args: Mapping[str, object], name: str, code: int = BAD_REQUEST) -> int
         return None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
         value = int(value)
-    if type(value) is not int or not 1 <= value < 10**19:
+    if type(value) is not int or not least <= value < 10**19:
         raise _invalid(name, code)
     return value
 
@@ -167,6 +179,8 @@ def amount(args: Mapping[str, object], name: str, precision: int) -> Decimal | N
     if value is None:
         return None
     if not isinstance(value, (int, str, Decimal)) or isinstance(value, bool):
+        raise _invalid(name, ORDER_REFUSED)
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
         raise _invalid(name, ORDER_REFUSED)
     try:
         number = Decimal(value)

@@ -162,6 +162,14 @@ def _count(value: int | None) -> int | None:
     return value
 
 
+def _seconds(value: int | None) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise LocalProtocolError(
+            f"oceanex: a time is a whole number of seconds since 1970, not {value!r}"
+        )
+    return value
+
+
 def _period(value: int | None) -> int | None:
     if value is not None and value not in PERIODS:
         raise LocalProtocolError(f"oceanex: period is one of {PERIODS} minutes, not {value!r}")
@@ -269,9 +277,9 @@ class GetKline(OceanExRequest[tuple[Candle, ...]]):
     """Rows; the venue's default is 30."""
     period: int | None = attrs.field(default=None, converter=_period)
     """Minutes of a row, one of :data:`PERIODS`; the venue's default is 1."""
-    start_time: int | None = attrs.field(default=None, converter=_count)
+    start_time: int | None = attrs.field(default=None, converter=_seconds)
     """Seconds since 1970; so is ``end_time``."""
-    end_time: int | None = attrs.field(default=None, converter=_count)
+    end_time: int | None = attrs.field(default=None, converter=_seconds)
     private: ClassVar[bool] = False
     handler: ClassVar[str] = "KlineHandler"
 
@@ -469,9 +477,9 @@ class GetOrderHistory(OceanExRequest[Orders]):
     order_by: str | None = attrs.field(default=None, converter=_direction)
     page: int | None = attrs.field(default=None, converter=_count)
     per: int | None = attrs.field(default=None, converter=_count)
-    start_time: int | None = attrs.field(default=None, converter=_count)
+    start_time: int | None = attrs.field(default=None, converter=_seconds)
     """Seconds since 1970; so is ``end_time``."""
-    end_time: int | None = attrs.field(default=None, converter=_count)
+    end_time: int | None = attrs.field(default=None, converter=_seconds)
     handler: ClassVar[str] = "OrderHistoryHandler"
 
     def args(self, wording: Wording) -> dict[str, object]:
