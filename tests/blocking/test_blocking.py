@@ -21,6 +21,7 @@ from trioflex import (
     ConnectionLost,
     Gap,
     GapReason,
+    LocalProtocolError,
     NotSent,
     OutcomeUnknown,
     Overflow,
@@ -328,6 +329,47 @@ def test_a_receiver_after_its_block(client):
     with pytest.raises(trio.ClosedResourceError):
         while True:
             receiver.receive(timeout=1)
+
+
+def test_a_receiver_after_its_client(exchange):
+    """What was buffered when the client closed is still read; then iterating ends."""
+    with ExitStack() as stack:
+        with blocking.open_client(coinflex.VENUE, url=exchange.url) as client:
+            book = stack.enter_context(client.subscribe(BOOK))
+        [snapshot] = book
+        assert isinstance(snapshot, coinflex.BookSnapshot)
+        with pytest.raises(trio.EndOfChannel):
+            book.receive(timeout=1)
+
+
+def test_a_block_entered_twice_stays_as_it_was(client):
+    """The mistake is told; the receiver that is there goes on."""
+    block = client.subscribe(coinflex.OwnOrders())
+    with block as receiver:
+        next(receiver)
+        with pytest.raises(LocalProtocolError, match="entered before"), block:
+            pass
+        placed = client.request(ORDER)
+        assert placed.id == receiver.receive(timeout=5).id
+
+
+def test_a_timeout_is_not_begun_anew_for_another_threads_item(client):
+    """However often others are faster, the wait is as long as it was said to be."""
+    with client.subscribe(coinflex.OwnOrders()) as receiver:
+        next(receiver)
+        fetch, waits = receiver._fetch, []
+
+        async def taken_by_another(patience, timeout):
+            waits.append(patience)
+            if len(waits) > 3:
+                await fetch(patience, timeout)
+            await trio.sleep(0.02)
+
+        receiver._fetch = taken_by_another
+        with pytest.raises(TimeoutError, match=r"within 0\.3 s"):
+            receiver.receive(timeout=0.3)
+        assert waits == sorted(waits, reverse=True)
+        assert waits[-1] < 0.3 - 3 * 0.02
 
 
 def test_not_from_its_own_thread(exchange):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
@@ -11,7 +12,16 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
-from .. import Gap, Overflow, Receiver, ReceiverStatistics, Resumed, Ticket, TicketState
+from .. import (
+    Gap,
+    LocalProtocolError,
+    Overflow,
+    Receiver,
+    ReceiverStatistics,
+    Resumed,
+    Ticket,
+    TicketState,
+)
 from ..protocol import Request
 from .host import Host
 
@@ -129,12 +139,18 @@ class BlockingReceiver(Generic[T]):
         Cancellation: Ctrl-C loses nothing; the next call goes on where this one was.
         """
         hand = self._hand
+        until = time.monotonic() + timeout
         while True:
             try:
                 return hand.popleft()
             except IndexError:
-                # Empty, or another thread was faster.
-                self._host.call(self._fetch, timeout)
+                pass  # empty, or another thread was faster
+            try:
+                self._host.call(self._fetch, max(0.0, until - time.monotonic()), timeout)
+            except trio.ClosedResourceError:
+                if hand:
+                    continue
+                return self._last()
 
     def __iter__(self) -> Iterator[T | Gap | Resumed]:
         return self
@@ -162,10 +178,18 @@ class BlockingReceiver(Generic[T]):
         """Return what went through this receiver until now."""
         return self._host.do(self._receiver.statistics)
 
-    async def _fetch(self, timeout: float) -> None:
+    def _last(self) -> T | Gap | Resumed:
+        """Take what a client left that is closed, or say how it ended, without its thread."""
+        try:
+            return self._receiver.receive_nowait()
+        except (trio.WouldBlock, IndexError):  # another thread took the last item
+            raise trio.EndOfChannel from None
+
+    async def _fetch(self, patience: float, timeout: float) -> None:
+        """Wait so long for items, of a time that began earlier."""
         if self._take():
             return
-        with trio.move_on_after(timeout):
+        with trio.move_on_after(patience):
             self._hand.append(await self._receiver.receive())
             if not self._one_by_one:
                 self._take()
@@ -214,6 +238,8 @@ class Subscribed(AbstractContextManager[BlockingReceiver[T]]):
     def __enter__(self) -> BlockingReceiver[T]:
         try:
             receiver = self._host.call(self._enter)
+        except LocalProtocolError:
+            raise  # entered before: what runs is that block's
         except BaseException:
             # Ctrl-C may come when the channel is live and nobody has heard of it yet.
             self._leave()
