@@ -412,6 +412,25 @@ def test_ctrl_c_while_receiving(client):
         assert placed.id == receiver.receive(timeout=5).id
 
 
+def test_ctrl_c_before_a_call_has_begun(client, monkeypatch):
+    """There is nothing to wait for: it never begins."""
+    portal = client._host._portal.result()
+    start, first = portal.start_task_soon, True
+
+    def interrupted_at_first(function):
+        nonlocal first
+        if first:
+            first = False
+            raise KeyboardInterrupt
+        return start(function)
+
+    monkeypatch.setattr(portal, "start_task_soon", interrupted_at_first)
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(client.request, coinflex.GetBalances())
+        assert isinstance(outcome.exception(5), KeyboardInterrupt)
+    assert 1 == client.statistics().attempts
+
+
 def test_ctrl_c_while_an_order_is_under_way(client, exchange):
     """Nobody learned of its outcome: that is written down, not forgotten."""
     exchange.do(lambda simulated: simulated.silence("PlaceOrder"))

@@ -36,10 +36,14 @@ class Job(Generic[R]):
         self._function = function
         self._arguments = arguments
         self._scope = trio.CancelScope()
+        self._began = False
         self.done: Future[R] = Future()
 
     async def run(self) -> None:
         """Do it, in the thread of the host."""
+        if self.done.done():
+            return  # given up before it began
+        self._began = True
         try:
             with self._scope:
                 self.done.set_result(await self._function(*self._arguments))
@@ -57,6 +61,9 @@ class Job(Generic[R]):
     async def cancel(self) -> None:
         """Give it up, in the thread of the host."""
         self._scope.cancel()
+        if not self._began:
+            # Ctrl-C may have come before it was handed over, and then it never begins.
+            self.done.set_exception(CancelledError())
 
 
 class Host(Generic[T]):
