@@ -98,7 +98,7 @@ bench-quick: $(VENV)/.stamp-test  ## Only prove that the benchmarks run
 conformance: $(VENV)/.stamp-cli  ## Our WebSocket against the Autobahn|Testsuite; PY27=/path/to/python2.7
 	@$(BIN)/python -m conformance --py27 "$(PY27)"
 
-.PHONY: soak history fuzz
+.PHONY: soak history sweep fuzz
 
 SECONDS ?= 600
 SEEDS ?= 1000
@@ -109,6 +109,9 @@ soak: $(VENV)/.stamp-cli  ## Ten minutes of a busy market over sockets, with fau
 
 history: $(VENV)/.stamp-cli  ## Orders through a thousand seeds of faults in memory; SEEDS=, VENUE=
 	@$(BIN)/python -m soak.history --seeds $(SEEDS) $(if $(VENUE),--venue $(VENUE))
+
+sweep: $(VENV)/.stamp-test  ## A client of every venue, cancelled at every step of its life
+	@SWEEP=1 $(BIN)/python -m pytest -q $(PYTEST_ARGS) tests/shell/test_sweep.py tests/shell/test_sweep_venues.py
 
 fuzz: $(VENV)/.stamp-cli  ## A million damaged messages for every venue's models; CASES=, SEED=
 	@$(BIN)/python -m soak.fuzz --cases $(CASES) $(if $(SEED),--seed $(SEED))

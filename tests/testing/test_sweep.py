@@ -185,3 +185,39 @@ def test_a_scenario_without_an_end_in_sight_is_refused():
 
     with pytest.raises(ValueError, match="more than 10 steps"):
         cancellation_sweep(scenario, max_steps=10)
+
+
+def test_a_sample_takes_every_so_many_th_step():
+    """From the first that is wanted on; with all first ones, every step is taken once."""
+    taken: list[int] = []
+
+    async def scenario() -> None:
+        done = 0
+        try:
+            for _ in range(10):
+                await trio.lowlevel.checkpoint()
+                done += 1
+        except trio.Cancelled:
+            taken.append(done)
+            raise
+
+    whole = cancellation_sweep(scenario)
+    everywhere, taken[:] = list(taken), []
+    samples = [cancellation_sweep(scenario, every=3, first=first) for first in range(3)]
+    assert whole.steps == sum(sample.steps for sample in samples)
+    assert sorted(everywhere) == sorted(taken)
+    assert 3 <= min(sample.steps for sample in samples)
+
+
+@pytest.mark.parametrize(
+    ("sample", "wrong"),
+    [
+        ({"every": 0}, "every has to be at least 1"),
+        ({"first": -1}, "first at least 0"),
+        ({"first": 100}, "no step 100"),
+    ],
+)
+def test_a_sample_of_nothing_is_refused(sample, wrong):
+    """It would find nothing whatever there is."""
+    with pytest.raises(ValueError, match=wrong):
+        cancellation_sweep(trio.lowlevel.checkpoint, **sample)

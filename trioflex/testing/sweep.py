@@ -70,8 +70,10 @@ def cancellation_sweep(
     allowed: tuple[type[Exception], ...] = (),
     patience: float = 60.0,
     max_steps: int = 5000,
+    every: int = 1,
+    first: int = 0,
 ) -> SweepReport:
-    """Run a scenario once for each of its steps, cancelled at that step.
+    """Run a scenario once for each of its steps, or for a sample, cancelled at that step.
 
     Not for use inside Trio: it calls :func:`trio.run` itself, once for each step. ::
 
@@ -85,24 +87,35 @@ def cancellation_sweep(
         allowed: exceptions that may come out of a run.
         patience: virtual seconds that a run may take to end once it is cancelled.
         max_steps: longer scenarios are refused.
+        every: take only every so many-th step, at least 1: a sample of a long scenario.
+        first: the first of the steps taken, at least 0; another one makes another sample. 0 is
+            before the first step.
 
     Returns:
-        How many steps there were, and every fault found, in the order of the steps.
+        At how many steps it was cancelled, and every fault found, in the order of the steps.
 
     Raises:
-        ValueError: the scenario has more than ``max_steps`` steps.
+        ValueError: the scenario has more than ``max_steps`` steps, or none is taken of it, or
+            ``every`` or ``first`` is too small.
     """
+    if every < 1 or first < 0:
+        raise ValueError(
+            f"every={every}, first={first} is no sample: every has to be at least 1, first at"
+            " least 0"
+        )
     faults: list[SweepFault] = []
     # What is alive now is not looked at again and again by the collections after each run.
     gc.collect()
     gc.freeze()
     try:
         faults += _Run(scenario, None, allowed, patience).judge(left_open)
-        for step in range(max_steps + 1):
+        for number, step in enumerate(range(first, max_steps + every, every)):
             run = _Run(scenario, step, allowed, patience)
             faults += run.judge(left_open)
             if not run.cancelled:  # it was over before
-                return SweepReport(step, tuple(faults))
+                if number == 0:
+                    raise ValueError(f"the scenario has no step {first}; begin with an earlier one")
+                return SweepReport(number, tuple(faults))
     finally:
         gc.unfreeze()
     raise ValueError(f"the scenario has more than {max_steps} steps; sweep a part of it")
@@ -171,6 +184,8 @@ class _Run(trio.abc.Instrument):
         here = trio.lowlevel.current_task()
         self._watcher = trio.lowlevel.spawn_system_task(self._watch, here)
         living = trio.lowlevel.current_statistics().tasks_living
+        # Trio's own tasks begin beside this one, and their first steps are not the scenario's.
+        await wait_all_tasks_blocked()
         self._scope = trio.CancelScope()
         with self._scope:
             try:
