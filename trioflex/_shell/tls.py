@@ -84,7 +84,8 @@ class TlsStream(trio.abc.HalfCloseableStream):
         Raises:
             trio.BrokenResourceError: a record was bad, or the peer said that one of ours was.
 
-        Cancellation: nothing is lost.
+        Cancellation: nothing that came is lost. In the rare moment in which this writes what TLS
+        owes (the answer to a key update), nothing can be sent any more, as in :meth:`send_all`.
         """
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
