@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tests.cli.reports import ALL, BALANCES, BOOK, CONNECTED, GAPS, OPEN, RESUMED, TICKER
 from trioflex.cli.screen import Screen
+from trioflex.cli.watch_screen import WatchScreen
 
 SIZES = [(80, 24), (120, 40), (60, 20), (200, 60)]
 
@@ -35,6 +36,25 @@ def test_it_fits(width, height, reports):
     lines, _ = drawn(reports, width=width, height=height)
     assert height >= len(lines)
     assert {width} >= {len(line) for line in lines if line.strip()}
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 6, 8, 10])
+@pytest.mark.parametrize("width", [1, 5, 20])
+@pytest.mark.parametrize(
+    "screen",
+    [
+        Screen("trioflex demo", 8.0, lambda: 3.5),
+        WatchScreen("coinflex", [("OrderBook:XBT:USDT", False)] * 2, lambda: 3.5),
+        WatchScreen("coinflex", [("Balances", False), ("Ticker:XBT:USDT", False)], lambda: 3.5),
+    ],
+    ids=["demo", "books", "balances"],
+)
+def test_a_tiny_terminal_is_no_bug(width, height, screen):
+    """There is not much to see, and it comes back when there is room."""
+    for report in ALL:
+        screen.show(report)
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True)
+    console.print(screen, height=height, end="")
 
 
 def test_everything_has_its_place():

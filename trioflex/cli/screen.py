@@ -128,10 +128,10 @@ class Screen:
         width, height = options.max_width, options.height or console.height
         ascii_only = options.ascii_only
         log_height = max(7, height // 4)
-        body_height = height - 1 - log_height
+        body_height = max(1, height - 1 - log_height)  # a terminal may be smaller than that
         book_width = max(38, width * 2 // 5)
         balances_height = 2 + max(1, len(self._balances))
-        orders_height = body_height - 5 - balances_height
+        orders_height = max(1, body_height - 5 - balances_height)
 
         layout = Layout()
         layout.split_column(

@@ -158,7 +158,7 @@ class WatchScreen:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.max_width, options.height or console.height
         log_height = max(5, height // 5)
-        body_height = height - 2 - log_height
+        body_height = max(1, height - 2 - log_height)  # a terminal may be smaller than that
         layout = Layout()
         layout.split_column(
             Layout(self._header(width), size=1),
@@ -171,7 +171,7 @@ class WatchScreen:
         if left:
             book_width = width if not right else max(38, width * 9 // 20)
             ladders = Layout(name="books", size=book_width)
-            each = body_height // len(left)
+            each = max(1, body_height // len(left))
             ladders.split_column(
                 *(
                     Layout(self._ladder(name, each - 2, book_width - 4, options.ascii_only))
@@ -198,7 +198,7 @@ class WatchScreen:
         ]
         if "Balances" in self._channels:
             lines = max(1, len(self._balances))
-            parts.append(Layout(self._balances_panel(), size=min(2 + lines, height // 2)))
+            parts.append(Layout(self._balances_panel(), size=max(1, min(2 + lines, height // 2))))
         if any(self._kind(name) in TAPES for name in self._channels):
             parts.append(Layout(self._tape()))
         others = [n for n in self._channels if self._kind(n) not in PICTURED]
