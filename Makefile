@@ -107,11 +107,11 @@ CASES ?= 1000000
 soak: $(VENV)/.stamp-cli  ## Ten minutes of a busy market over sockets, with faults; SECONDS=, SEED=
 	@$(BIN)/python -m soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-history: $(VENV)/.stamp-cli  ## Orders through a thousand seeds of faults in memory; SEEDS=, VENUE=
-	@$(BIN)/python -m soak.history --seeds $(SEEDS) $(if $(VENUE),--venue $(VENUE))
+history: $(VENV)/.stamp-cli  ## Orders through a thousand seeds of faults in memory; SEEDS=, VENUE=, SOCKETS=1
+	@$(BIN)/python -m soak.history --seeds $(SEEDS) $(if $(SOCKETS),--sockets) $(if $(VENUE),--venue $(VENUE))
 
 sweep: $(VENV)/.stamp-test  ## A client of every venue, cancelled at every step of its life
-	@SWEEP=1 $(BIN)/python -m pytest -q $(PYTEST_ARGS) tests/shell/test_sweep.py tests/shell/test_sweep_venues.py
+	@SWEEP=1 $(BIN)/python -m pytest -q tests/shell/test_sweep.py tests/shell/test_sweep_venues.py
 
 fuzz: $(VENV)/.stamp-cli  ## A million damaged messages for every venue's models; CASES=, SEED=
 	@$(BIN)/python -m soak.fuzz --cases $(CASES) $(if $(SEED),--seed $(SEED))

@@ -4,6 +4,10 @@
 clock. A seed that fails is named, and plays the same course each time::
 
     python -m soak.history --venue coinflex --first 17 --seeds 1 --verbose
+
+With ``--sockets`` a course runs over loopback: what the kernel does to bytes and endings is real.
+The clock jumps all the same, as soon as nothing moves. There, a seed determines what is done, but
+not how the kernel cuts the bytes.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 import attrs
@@ -38,7 +42,8 @@ from trioflex import (
     find_venue,
     open_client,
 )
-from trioflex.testing import FaultProxy, memory_connector
+from trioflex.simulator import open_server
+from trioflex.testing import FaultProxy, memory_connector, open_fault_proxy
 
 from . import quiet
 from .desks import DESKS, Desk
@@ -53,6 +58,10 @@ READERS = 2
 
 ATTEMPTS = 6
 """How often an order is sent that provably was not made."""
+
+STILL = 0.002
+"""Seconds without a byte after which a course over sockets is taken to wait for its clock. Loopback
+delivers within the call that sends, so this is much."""
 
 PATIENT = Reconnect(base=0.2, cap=2, stable_after=5, give_up_after=None)
 
@@ -85,7 +94,8 @@ def require(holds: object, law: str) -> None:
 class Play:
     """Plays one course."""
 
-    def __init__(self, desk: Desk, seed: int) -> None:
+    def __init__(self, desk: Desk, seed: int, *, sockets: bool = False) -> None:
+        self.sockets = sockets
         self.course = Course(desk, seed)
         self.desk = desk
         self.chance = random.Random(f"{desk.venue} {seed}")
@@ -106,6 +116,35 @@ class Play:
         Raises:
             BrokenPromise: something did not hold.
         """
+        async with self.network() as way:
+            await self.live(way)
+            await trio.testing.wait_all_tasks_blocked()
+            require(self.exchange.open_connections == (), "a connection outlives its client")
+        course = self.course
+        course.gaps = self.gaps + sum(listener.gaps for listener, _ in self.listeners)
+        course.seconds = trio.current_time()
+        require(self.exchange.statistics().failed == 0, "the simulator failed")
+        wire = Wire(self.exchange.frames, self.desk.key_of_frame)
+        for listener, _ in self.listeners:
+            for run in filter(None, listener.runs):
+                wire.check(run)
+        course.digest = self.digest()
+        return course
+
+    @asynccontextmanager
+    async def network(self) -> AsyncIterator[dict[str, Any]]:
+        """Put the exchange behind the proxy; yield by which settings a client gets there."""
+        if not self.sockets:
+            yield {"connector": memory_connector(self.proxy.between(self.exchange.host))}
+            return
+        async with (
+            open_server(self.exchange) as server,
+            open_fault_proxy(server.host, server.port) as self.proxy,
+        ):
+            yield {"url": self.proxy.url}
+
+    async def live(self, way: dict[str, Any]) -> None:
+        """Trade through the faults until all is healed and known."""
         course = self.course
         env = attrs.evolve(
             self.exchange.env, random_bytes=random.Random(self.course.seed).randbytes
@@ -113,9 +152,9 @@ class Play:
         async with open_client(
             find_venue(self.desk.venue),
             credentials=self.desk.credentials(self.exchange),
-            connector=memory_connector(self.proxy.between(self.exchange.host)),
             env=env,
             reconnect=PATIENT,
+            **way,
         ) as client:
             async with trio.open_nursery() as background:
                 nemesis = Nemesis(self.desk, self.exchange, self.proxy, self.chance, course.note)
@@ -139,17 +178,6 @@ class Play:
                 len(unknown) <= self.lost or self.desk.venue == "oceanex",
                 f"these were found and are unknown all the same: {unknown}",
             )
-        await trio.testing.wait_all_tasks_blocked()
-        course.gaps = self.gaps + sum(listener.gaps for listener, _ in self.listeners)
-        course.seconds = trio.current_time()
-        require(self.exchange.open_connections == (), "a connection outlives its client")
-        require(self.exchange.statistics().failed == 0, "the simulator failed")
-        wire = Wire(self.exchange.frames, self.desk.key_of_frame)
-        for listener, _ in self.listeners:
-            for run in filter(None, listener.runs):
-                wire.check(run)
-        course.digest = self.digest()
-        return course
 
     # -- the user's tasks ----------------------------------------------------------------------
 
@@ -306,16 +334,17 @@ def determined(seed: int) -> Iterator[None]:
         random.setstate(states[1])
 
 
-def play(desk: Desk, seed: int) -> Course:
-    """Play one course of events in memory.
+def play(desk: Desk, seed: int, *, sockets: bool = False) -> Course:
+    """Play one course of events, in memory or over loopback sockets.
 
     Raises:
         BrokenPromise: something did not hold; its notes are what happened.
     """
     with determined(seed):
-        player = Play(desk, seed)
+        player = Play(desk, seed, sockets=sockets)
         try:
-            return trio.run(player.run, clock=MockClock(autojump_threshold=0))
+            clock = MockClock(autojump_threshold=STILL if sockets else 0)
+            return trio.run(player.run, clock=clock)
         except BaseException as exc:
             broken = _broken(exc)
             if broken is None:
@@ -338,6 +367,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
     parser.add_argument("--venue", action="append", choices=sorted(DESKS), help="(all in turn)")
+    parser.add_argument("--sockets", action="store_true", help="over loopback, not in memory")
     parser.add_argument("-v", "--verbose", action="store_true", help="show what happens")
     options = parser.parse_args(arguments)
     with nullcontext() if options.verbose else quiet():
@@ -350,12 +380,13 @@ def play_all(options: argparse.Namespace) -> int:
     outcomes: Counter[str] = Counter()
     began, gaps, connections, seconds = time.monotonic(), 0, 0, 0.0
     failed = []
+    sockets = "--sockets " if options.sockets else ""
     for seed in range(options.first, options.first + options.seeds):
         venue = venues[seed % len(venues)]
         try:
-            course = play(DESKS[venue], seed)
+            course = play(DESKS[venue], seed, sockets=options.sockets)
         except Exception as exc:
-            failed.append(f"--venue {venue} --first {seed}")
+            failed.append(f"{sockets}--venue {venue} --first {seed}")
             print(f"{venue}, seed {seed}: {exc!r}", flush=True)
             print("\n".join(getattr(exc, "__notes__", ())) if options.verbose else "", end="")
             continue

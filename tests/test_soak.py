@@ -42,6 +42,15 @@ def test_a_sample_of_the_thousand_seeds(venue):  # S7, W17, R1, R2, R7, V3, M12
     assert gaps
 
 
+@pytest.mark.parametrize(("venue", "seed"), [("coinflex", 7040), ("midchains", 7042)])
+def test_a_sample_of_the_seeds_over_sockets(venue, seed):  # V3
+    """``make history SOCKETS=1 SEEDS=20`` plays more of them: the kernel is between."""
+    course = history.play(DESKS[venue], seed, sockets=True)
+    assert history.ORDERS <= course.outcomes.total()
+    assert course.gaps
+    assert 1 < course.connections
+
+
 @pytest.mark.parametrize("venue", sorted(DESKS))
 def test_a_seed_plays_the_same_course_each_time(venue):  # V3
     """To the last byte and the last instant."""
@@ -89,6 +98,16 @@ def test_broken_promises_are_noticed(lie, law, capsys, monkeypatch):
     assert 1 == status
     assert law in said
     assert "again: python -m soak.history --venue coinflex --first 7030" in said
+
+
+def test_a_promise_broken_over_sockets_is_noticed_too(capsys, monkeypatch):
+    """And is looked for over sockets again."""
+    lie = attrs.evolve(DESKS["coinflex"], made=lambda exchange, number: [])
+    monkeypatch.setitem(DESKS, "coinflex", lie)
+    run = ["--venue", "coinflex", "--first", "7030", "--seeds", "1"]
+    assert 1 == history.main(["--sockets", *run])
+    again = "again: python -m soak.history --sockets --venue coinflex --first 7030 --seeds 1"
+    assert again in capsys.readouterr().out
 
 
 class Anything:
