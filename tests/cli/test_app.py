@@ -15,6 +15,7 @@ import typer
 
 import trioflex
 from trioflex.cli import app as app_module, main
+from trioflex.cli.running import execute
 from trioflex.simulator import SimulatedExchange
 
 
@@ -39,7 +40,7 @@ def failing(monkeypatch):
             await trio.lowlevel.checkpoint()
             raise raises[0]
 
-        app_module.execute(context, run)
+        execute(context, run)
 
     monkeypatch.setattr(app_module, "app", app)
     return raises

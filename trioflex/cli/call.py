@@ -27,6 +27,7 @@ from .reaching import (
     reach,
     with_login,
 )
+from .running import execute
 from .spelling import make_request
 
 
@@ -151,7 +152,5 @@ def call(
     key_file: KeyFile = None,
 ) -> None:
     """Send one request and print its reply as JSON."""
-    from .app import execute
-
     wishes = Wishes(venue=venue, url=url, ca_file=ca_file, insecure=insecure, key_file=key_file)
     execute(context, call_command, wishes, request, fields or [], as_json, yes)

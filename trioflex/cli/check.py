@@ -31,6 +31,7 @@ from .reaching import (
     reach,
     with_login,
 )
+from .running import execute
 from .spelling import make_channel, spell
 
 STEPS = ("resolve", "tcp", "tls", "upgrade", "welcome", "login", "reply")
@@ -280,7 +281,5 @@ def check_venue(
     key_file: KeyFile = None,
 ) -> None:
     """Check step by step whether a venue can be reached; changes nothing."""
-    from .app import execute
-
     wishes = Wishes(venue=venue, url=url, ca_file=ca_file, insecure=insecure, key_file=key_file)
     execute(context, check_command, wishes)

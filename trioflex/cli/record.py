@@ -33,6 +33,7 @@ from .reaching import (
     reach,
     with_login,
 )
+from .running import execute
 from .spelling import make_channel, spell
 from .stage import FRAMES, is_drawable
 
@@ -298,7 +299,5 @@ def record_channels(
     key_file: KeyFile = None,
 ) -> None:
     """Record channels to a tape, without secrets, until Ctrl-C."""
-    from .app import execute
-
     wishes = Wishes(venue=venue, url=url, ca_file=ca_file, insecure=insecure, key_file=key_file)
     execute(context, record_command, wishes, channels, file, count, seconds, force)

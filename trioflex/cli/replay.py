@@ -26,6 +26,7 @@ from .lines import JsonLines, PlainLines
 from .reaching import Wishes, find_way
 from .record import bar, clock, showing, size
 from .report import Audience
+from .running import execute
 from .simulate import log_to_stderr
 from .spelling import make_channel
 from .stage import write
@@ -203,6 +204,4 @@ def replay(
     ] = False,
 ) -> None:
     """Serve a tape as an exchange on this machine until Ctrl-C, or tell what is on it."""
-    from .app import execute
-
     execute(context, replay_command, file, speed, port, told, as_json, partial)

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import trio
 import typer
 
+from .running import execute
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -336,8 +338,6 @@ def simulate(
     ] = True,
 ) -> None:
     """Serve a simulated exchange on this machine, until Ctrl-C."""
-    from .app import execute
-
     execute(
         context,
         simulate_command,

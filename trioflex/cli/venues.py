@@ -16,6 +16,7 @@ from trioflex.protocol import Venue
 from . import catalogue
 from .catalogue import Entry
 from .plain import plain
+from .running import execute
 
 
 def as_record(venue: Venue) -> dict[str, object]:
@@ -138,6 +139,4 @@ def venues(
     ] = False,
 ) -> None:
     """List venues with their endpoints, requests, channels and limits."""
-    from .app import execute
-
     execute(context, venues_command, name, as_json)

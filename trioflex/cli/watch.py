@@ -44,6 +44,7 @@ from .report import (
     Ticker,
     Trade,
 )
+from .running import execute
 from .spelling import make_channel, spell
 
 BOOK_EVERY = 0.2
@@ -364,7 +365,5 @@ def watch_channels(
     key_file: KeyFile = None,
 ) -> None:
     """Watch order books, trades, tickers and balances live, until Ctrl-C."""
-    from .app import execute
-
     wishes = Wishes(venue=venue, url=url, ca_file=ca_file, insecure=insecure, key_file=key_file)
     execute(context, watch_command, wishes, channels, count, seconds, as_json)

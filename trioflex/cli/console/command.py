@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from ..reaching import CaFile, Insecure, KeyFile, Url, VenueName, Wishes, find_way
+from ..running import execute
 from ..stage import is_drawable
 from .dialogue import Dialogue
 from .history import history_file, log_file
@@ -145,8 +146,6 @@ def console(
     key_file: KeyFile = None,
 ) -> None:
     """Talk with a venue: requests, subscriptions, the connection; `help` inside lists all."""
-    from ..app import execute
-
     # Where the package for it is missing, whoever runs the command line says so.
     importlib.import_module(f"{__package__}.terminal")
     wishes = Wishes(venue=venue, url=url, ca_file=ca_file, insecure=insecure, key_file=key_file)
