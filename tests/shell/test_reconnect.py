@@ -634,6 +634,21 @@ async def test_disconnect_and_reconnect_on_demand(acme_client, exchange, autojum
         assert 3 == client.statistics().connections
 
 
+async def test_a_reconnect_that_is_called_off_ends(acme_client, exchange, autojump_clock):
+    """disconnect() has the last word: whoever waits for the new connection is told."""
+    async with acme_client() as client, trio.open_nursery() as nursery:
+        exchange.hang_upgrade()
+
+        async def wait():
+            with pytest.raises(LocalProtocolError, match=r"disconnect\(\) was called"):
+                await client.reconnect()
+
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        await client.disconnect()
+        assert not client.ready
+
+
 async def test_reconnect_cuts_a_back_off_short(acme_client, exchange, autojump_clock):
     """Whoever knows better need not wait."""
     async with acme_client() as client:

@@ -289,8 +289,8 @@ class Client:
     async def disconnect(self) -> None:
         """Close the connection and stay disconnected until :meth:`reconnect`.
 
-        Receivers stay and see a gap; queued requests are :class:`NotSent`; a :meth:`login` that is
-        under way ends with :class:`LocalProtocolError`.
+        Receivers stay and see a gap; queued requests are :class:`NotSent`; a :meth:`login` or
+        :meth:`reconnect` that is under way ends with :class:`LocalProtocolError`.
 
         Cancellation: the connection closes all the same.
         """
@@ -304,6 +304,7 @@ class Client:
         A connection that is open is closed first; a back-off that is under way is cut short.
 
         Raises:
+            LocalProtocolError: :meth:`disconnect` was called meanwhile.
             trio.ClosedResourceError: the client is closed.
             trio.BrokenResourceError: the client failed; the failure is the cause.
 

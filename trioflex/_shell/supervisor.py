@@ -252,6 +252,10 @@ class Supervisor:
         before = self.renew("reconnecting on demand")
         while not self.ready or self.connection is before:
             self.check_open()
+            if not self._up:
+                raise LocalProtocolError(
+                    f"{self.core.venue.name}: disconnect() was called while reconnect() waited"
+                )
             await self.changed.park()
 
     def renew(self, why: str) -> Connection | None:
