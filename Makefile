@@ -111,7 +111,7 @@ history: $(VENV)/.stamp-cli  ## Orders through a thousand seeds of faults in mem
 	@$(BIN)/python -m soak.history --seeds $(SEEDS) $(if $(SOCKETS),--sockets) $(if $(VENUE),--venue $(VENUE))
 
 sweep: $(VENV)/.stamp-test  ## A client of every venue, cancelled at every step of its life
-	@SWEEP=1 $(BIN)/python -m pytest -q tests/shell/test_sweep.py tests/shell/test_sweep_venues.py
+	@SWEEP=1 $(BIN)/python -m pytest -q tests/shell/test_sweep.py tests/shell/test_sweep_venues.py tests/cli/test_interrupting.py
 
 fuzz: $(VENV)/.stamp-cli  ## A million damaged messages for every venue's models; CASES=, SEED=
 	@$(BIN)/python -m soak.fuzz --cases $(CASES) $(if $(SEED),--seed $(SEED))
