@@ -6,7 +6,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import attrs
 import trio
@@ -14,7 +13,7 @@ import typer
 
 from .exits import Status, reason_of, sentence_of, status_of
 from .interruption import leaving_in_order
-from .streams import give_up_output, output_failed
+from .streams import give_up_errors, give_up_output, output_failed
 
 
 @attrs.define
@@ -62,9 +61,12 @@ def report(error: BaseException, options: Options) -> int:
         text, status = f"Standard output cannot be written: {reason.strerror}.", Status.USAGE
     else:
         text, status = sentence_of(reason), status_of(reason)
-    with suppress(OSError):  # nobody can be told; the status still says it
+    try:
         if options.debug:
             traceback.print_exception(error)
         elif text:
             print(text, file=sys.stderr)
+        sys.stderr.flush()
+    except OSError:
+        give_up_errors()  # nobody can be told; the status still says it
     return status

@@ -27,6 +27,11 @@ def give_up_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def give_up_errors() -> None:
+    """Send what is still to be said nowhere: Python would change the exit status for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def output_failed(error: OSError) -> bool:
     """Return whether an error means that standard output cannot be written."""
     if error.filename is not None:
