@@ -56,6 +56,16 @@ KeyFile = Annotated[
         show_default=False,
     ),
 ]
+ChannelNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CHANNEL...", help="As in OrderBook:XBT:USDT; `trioflex venues VENUE` has all."
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option("--for", min=0.0, metavar="SECONDS", help="Stop after so many seconds."),
+]
 VenueName = Annotated[str, typer.Argument(metavar="VENUE", help="As `trioflex venues` lists them.")]
 
 

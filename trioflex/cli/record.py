@@ -23,8 +23,10 @@ from trioflex.tape import Recorder, RecorderStatistics, open_recorder
 from .exits import one_reason
 from .reaching import (
     CaFile,
+    ChannelNames,
     Insecure,
     KeyFile,
+    Seconds,
     Url,
     VenueName,
     Way,
@@ -272,12 +274,7 @@ async def record_command(
 def record_channels(
     context: typer.Context,
     venue: VenueName,
-    channels: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CHANNEL...", help="As in OrderBook:XBT:USDT; `trioflex venues VENUE` has all."
-        ),
-    ],
+    channels: ChannelNames,
     file: Annotated[
         Path,
         typer.Argument(metavar="FILE", help="The tape; .gz, .xz or .zst at its end compress it."),
@@ -287,10 +284,7 @@ def record_channels(
         int | None,
         typer.Option("--count", min=1, metavar="N", help="Stop after N items of the channels."),
     ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option("--for", min=0.0, metavar="SECONDS", help="Stop after so many seconds."),
-    ] = None,
+    seconds: Seconds = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there already.")
     ] = False,

@@ -20,8 +20,10 @@ from .exits import one_reason
 from .plain import plain
 from .reaching import (
     CaFile,
+    ChannelNames,
     Insecure,
     KeyFile,
+    Seconds,
     Url,
     VenueName,
     Way,
@@ -342,21 +344,13 @@ async def watch_command(
 def watch_channels(
     context: typer.Context,
     venue: VenueName,
-    channels: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CHANNEL...", help="As in OrderBook:XBT:USDT; `trioflex venues VENUE` has all."
-        ),
-    ],
+    channels: ChannelNames,
     url: Url = None,
     count: Annotated[
         int | None,
         typer.Option("--count", min=1, metavar="N", help="Stop after N pieces of news."),
     ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option("--for", min=0.0, metavar="SECONDS", help="Stop after so many seconds."),
-    ] = None,
+    seconds: Seconds = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a screen.")
     ] = False,
