@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from tests.outside import raw_midchains_client
 from tests.outside.raw_floor_client import Closed
 from tests.outside.raw_midchains_client import Book, MidChainsClient
+from tests.outside.serving import simulation
 
 OTHERS = [(f"OTHER{number}", "a password: with cölons") for number in range(4)]
 """A user for each test that asks much: requests are counted by user."""
@@ -27,32 +26,10 @@ REFUSED = "invalid user/password"
 FOREIGN = generate_private_key(65537, 2048).public_key()
 
 
-@contextmanager
-def simulation(*options: str) -> Iterator[dict[str, object]]:
-    """Start ``trioflex simulate midchains``, and end it as Ctrl-C would."""
-    code = "import typer; from trioflex.cli.simulate import simulate; typer.run(simulate)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "midchains", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        output, log = process.communicate(timeout=10)
-        assert (130, "") == (process.returncode, output)
-        assert "Traceback" not in log
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.fixture(scope="module")
 def served() -> Iterator[dict[str, object]]:
     accounts = [part for pair in OTHERS for part in ("--account", ":".join(pair))]
-    with simulation(*accounts) as first:
+    with simulation("midchains", *accounts) as first:
         yield first
 
 
@@ -314,7 +291,7 @@ def test_a_session_ends_at_logout_and_orders_outlive_it(served):
 
 def test_over_tls():
     """With the authority that the first line names; it is a program, too."""
-    with simulation("--tls", "--no-trade") as served:
+    with simulation("midchains", "--tls", "--no-trade") as served:
         assert served["url"].startswith("wss://")
         arguments = [served["url"], *served["credentials"].values(), served["ca_file"]]
         shown = subprocess.run(

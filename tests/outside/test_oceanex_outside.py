@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
-import subprocess
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal as D
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key as ec_key
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.outside import raw_oceanex_client
 from tests.outside.raw_floor_client import Closed
 from tests.outside.raw_oceanex_client import OceanExClient, Rejected
+from tests.outside.serving import simulation
 
 KEY = generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -34,26 +35,10 @@ def public_pem(key):
 
 
 @contextmanager
-def simulation(*options: str) -> Iterator[dict[str, object]]:
-    """Start ``trioflex simulate oceanex``, and end it as a service manager would."""
-    code = "import typer; from trioflex.cli.simulate import simulate; typer.run(simulate)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "oceanex", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
+def oceanex(*options: str) -> Iterator[dict[str, Any]]:
+    """Serve it, and end it as a service manager would; its private key goes with it."""
+    with simulation("oceanex", *options, by=signal.SIGTERM, status=0) as first:
         yield first
-        process.terminate()
-        output, log = process.communicate(timeout=10)
-        assert (0, "") == (process.returncode, output)
-        assert "Traceback" not in log
-    finally:
-        process.kill()
-        process.communicate()
     file = first["credentials"].get("OCEANEX_KEY_FILE")
     assert file is None or not Path(file).parent.exists()
 
@@ -67,7 +52,7 @@ def key_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(key_file) -> Iterator[dict[str, object]]:
-    with simulation("--account", f"OTHER:KIDOTHER:{key_file}", "--no-trade") as first:
+    with oceanex("--account", f"OTHER:KIDOTHER:{key_file}", "--no-trade") as first:
         yield first
 
 
@@ -247,7 +232,7 @@ def test_frames_that_are_no_request(client):
 
 def test_a_key_of_ones_own_over_tls(key_file):
     """The private half is nowhere but with its owner."""
-    with simulation("--tls", "--public-key", str(key_file)) as served:
+    with oceanex("--tls", "--public-key", str(key_file)) as served:
         assert {"OCEANEX_UID": "ID4TEST", "OCEANEX_KEY_ID": "KIDTEST"} == served["credentials"]
         with connect(served, served["ca_file"]) as connection:
             header = connection.header("ID4TEST", "KIDTEST", PEM)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import ast
-import json
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -16,36 +12,15 @@ import pytest
 
 from tests.outside import raw_theone_client
 from tests.outside.raw_theone_client import TheOneClient
+from tests.outside.serving import simulation
 
 OTHER = ("other_key", "a secret: with colons")
 MAIN = {"amountIn": "1.5", "assetIn": "ETH", "assetOut": "USDT"}
 
 
-@contextmanager
-def simulation(*options: str) -> Iterator[dict[str, object]]:
-    """Start ``trioflex simulate theone``, and end it as Ctrl-C would."""
-    code = "import typer; from trioflex.cli.simulate import simulate; typer.run(simulate)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "theone", "--account", ":".join(OTHER), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        output, log = process.communicate(timeout=10)
-        assert (130, "") == (process.returncode, output)
-        assert "Traceback" not in log
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.fixture(scope="module")
 def served() -> Iterator[dict[str, object]]:
-    with simulation() as first:
+    with simulation("theone", "--account", ":".join(OTHER)) as first:
         yield first
 
 
@@ -159,7 +134,7 @@ def test_errors(client, message, error):
 
 def test_over_tls():
     """With the authority that the first line names."""
-    with simulation("--tls") as served:
+    with simulation("theone", "--account", ":".join(OTHER), "--tls") as served:
         assert served["url"].startswith("wss://")
         with connect(served, ca_file=served["ca_file"]) as connection:
             assert "data" in connection.ask("auth")
