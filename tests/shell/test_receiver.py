@@ -6,6 +6,8 @@ decides when anything happens.
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import trio
 from hypothesis import settings, strategies as st
@@ -19,7 +21,7 @@ from hypothesis.stateful import (
 
 from trioflex import Gap, GapReason, Overflow, ReceiverOverflow, Resumed, SubscriptionTimeout
 from trioflex._sansio.backlog import SMALLEST as SMALLEST_BUFFER
-from trioflex._shell.receiver import HAND, Receiver
+from trioflex._shell.receiver import STREAK, Receiver
 
 GAP, LATEST, FAIL = Overflow.GAP, Overflow.LATEST, Overflow.FAIL
 
@@ -41,6 +43,12 @@ def all_of(receiver):
             return items
         except Exception as exc:
             return [*items, type(exc)]
+
+
+def waiting(receiver):
+    """Look at what waits, without touching the hand."""
+    backlog = receiver._backlog
+    return [*copy.copy(backlog.hand), *backlog.behind]
 
 
 # -- overflow ------------------------------------------------------------------------------------
@@ -314,15 +322,15 @@ async def test_whoever_waits_learns_of_the_end(autojump_clock):
     assert [1.0, 1.0] == ends
 
 
-async def test_iterating_lets_the_others_run_once_a_hand(autojump_clock):
+async def test_iterating_lets_the_others_run_once_a_streak(autojump_clock):
     """However fast items come: after what was there comes a checkpoint."""
-    receiver = started(*range(HAND), buffer=4 * HAND)
+    receiver = started(*range(STREAK), buffer=4 * STREAK)
     turns = read = 0
 
     async def put_more():
         nonlocal turns
         while turns < 10:
-            receiver.put(list(range(HAND)), None)
+            receiver.put(list(range(STREAK)), None)
             turns += 1
             await trio.lowlevel.checkpoint()
         receiver.end(None)
@@ -331,13 +339,13 @@ async def test_iterating_lets_the_others_run_once_a_hand(autojump_clock):
         nursery.start_soon(put_more)
         async for _ in receiver:
             read += 1
-            # One hand for each turn, one of what was there, and one for a turn yet to be counted.
-            assert read <= (turns + 2) * HAND
+            # One streak for each turn, one of what was there, and one for a turn yet to be counted.
+            assert read <= (turns + 2) * STREAK
 
-    assert 11 * HAND == read
+    assert 11 * STREAK == read
 
 
-@pytest.mark.parametrize("read", [HAND, 2 * HAND, 20 * HAND])
+@pytest.mark.parametrize("read", [STREAK, 2 * STREAK, 20 * STREAK])
 async def test_a_consumer_that_only_counts_never_overflows(autojump_clock, read):
     """However much one read brings, as long as two fit: Trio may let the reader run last in one
     turn and first in the next."""  # S2
@@ -483,7 +491,7 @@ class ReceiverMachine(RuleBasedStateMachine):
             self.states += 1
             return state
 
-        self.model.put(items, state, len(self.receiver._items))
+        self.model.put(items, state, len(waiting(self.receiver)))
         self.receiver.put(list(items), folded if self.fold else None)
 
     @precondition(lambda self: self.live)
@@ -492,7 +500,7 @@ class ReceiverMachine(RuleBasedStateMachine):
         self.live = False
         self.number += missed
         gap = Gap(reason, connection=self.number)
-        self.model.gap(gap, len(self.receiver._items))
+        self.model.gap(gap, len(waiting(self.receiver)))
         self.receiver.gap(gap)
 
     @precondition(lambda self: not self.live)
@@ -508,7 +516,7 @@ class ReceiverMachine(RuleBasedStateMachine):
     @rule(count=st.sampled_from([1, 1, 2, 5, 100]))
     def read(self, count):
         for _ in range(count):
-            if not self.receiver._items:
+            if not waiting(self.receiver):
                 with pytest.raises(ReceiverOverflow if self.model.lost else trio.WouldBlock):
                     self.receiver.receive_nowait()
                 return
@@ -546,12 +554,12 @@ class ReceiverMachine(RuleBasedStateMachine):
     @invariant()
     def the_buffer_is_the_models(self):
         marker = self.seen[-1] if self.seen and not isinstance(self.seen[-1], tuple) else None
-        assert told(self.model.items) == told(self.receiver._items, marker)
+        assert told(self.model.items) == told(waiting(self.receiver), marker)
 
     @invariant()
     def every_item_is_accounted_for(self):
         statistics = self.receiver.statistics()
-        shown = [*self.seen, *self.receiver._items]
+        shown = [*self.seen, *waiting(self.receiver)]
         assert self.arrived + self.states == (
             sum(isinstance(item, tuple) for item in shown)
             + statistics.dropped
@@ -559,7 +567,7 @@ class ReceiverMachine(RuleBasedStateMachine):
         )
         dropped = sum(item.dropped for item in shown if isinstance(item, Gap))
         assert statistics.dropped == (self.model.lost if self.overflow is FAIL else dropped)
-        assert statistics.buffered == len(self.receiver._items) <= statistics.peak
+        assert statistics.buffered == len(waiting(self.receiver)) <= statistics.peak
 
 
 class LatestMachine(ReceiverMachine):

@@ -3,13 +3,23 @@
 Everything is counted, and every marker keeps its meaning: each :class:`Gap` has one
 :class:`Resumed` behind it with no item in between, and the snapshot that a ``Resumed`` promises
 follows it, however much of the backlog is thrown away, and whatever of it was read already.
+
+Theory of operation
+-------------------
+
+The oldest items are in :attr:`Backlog.hand`, an iterator that the reader runs through with nothing
+but ``for``; the others lie in a deque behind it. Nobody has an item before the reader has taken it
+out of the hand: until then it counts, and an overflow takes it back. Where the reader keeps up, as
+nearly always, the items of a read become the hand as they are, and no item is touched on its own
+before it is read: 0.1 us an item less than a ``popleft`` and a count down for each.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from operator import length_hint
+from typing import Any, Final
 
 import attrs
 
@@ -18,6 +28,12 @@ from .._vocabulary.settings import Overflow
 
 SMALLEST = 4
 """``Gap``, ``Resumed``, a snapshot and an item always fit."""
+
+HAND = 256
+"""Most items that move from the deque to the hand at once: an overflow moves them back."""
+
+_EMPTY: Final[Iterator[Any]] = iter(())
+"""An iterator that has ended stays ended, so one serves all."""
 
 
 class Backlog:
@@ -40,7 +56,10 @@ class Backlog:
         self.limit = limit
         self.connection = 0
         """Number of the connection that the items come from; the owner's to set."""
-        self.items: deque[Any] = deque()
+        self.hand: Iterator[Any] = _EMPTY
+        """The oldest items; the reader takes them out, see :meth:`deal`."""
+        self.behind: deque[Any] = deque()
+        """The items behind those in the hand."""
         self.peak = 0
         """Most items that ever waited, markers included."""
         self.received = 0
@@ -56,6 +75,33 @@ class Backlog:
         self._overflow = overflow
         self._promised: list[Any] = []
         """Snapshots that a ``Resumed`` promises, under ``LATEST``; some may be read."""
+
+    def __len__(self) -> int:
+        """Items that wait, markers included."""
+        return length_hint(self.hand) + len(self.behind)
+
+    # -- the reader's side ---------------------------------------------------------------------
+
+    def deal(self, most: int = HAND) -> int:
+        """Put the next items into the hand, if it is empty; return how many are in it.
+
+        Args:
+            most: items that may move; never more than :data:`HAND`.
+        """
+        dealt = length_hint(self.hand)
+        if not dealt:
+            behind = self.behind
+            dealt = min(len(behind), most, HAND)
+            self.hand = iter([behind.popleft() for _ in range(dealt)])
+        return dealt
+
+    def take_all(self) -> list[Any]:
+        """Return everything that waits, and forget it."""
+        items = [*self.hand, *self.behind]
+        self.behind.clear()
+        return items
+
+    # -- the writer's side ---------------------------------------------------------------------
 
     def start(self, items: Sequence[Any]) -> None:
         """Take what a receiver sees first: a snapshot, or that it joined late."""
@@ -77,15 +123,20 @@ class Backlog:
         """
         count = len(items)
         self.received += count
-        waiting = self.items
+        waiting = length_hint(self.hand) + len(self.behind)
         # An empty backlog always takes a whole read: the limit is about falling behind.
-        if self.lost or (waiting and len(waiting) + count > self.limit):
+        if not waiting and not self.lost:
+            self.hand = iter(items)
+            if count > self.peak:
+                self.peak = count
+            return
+        if self.lost or waiting + count > self.limit:
             if self._overflow is Overflow.FAIL:
                 self.dropped += count
                 self.lost += count
                 return
             if self._overflow is Overflow.LATEST:
-                self._conflate(len(waiting) + count - self.limit)
+                self._conflate(waiting + count - self.limit)
             else:
                 self._start_over(state)
         self._append(items)
@@ -93,9 +144,9 @@ class Backlog:
     def gap(self, gap: Gap) -> None:
         """Take the beginning of a gap; it always fits."""
         self.gaps += 1
-        if len(self.items) >= self.limit and self._overflow is Overflow.GAP:
+        if len(self) >= self.limit and self._overflow is Overflow.GAP:
             gap = attrs.evolve(gap, dropped=self._clear())
-        elif len(self.items) >= self.limit and self._overflow is Overflow.LATEST:
+        elif len(self) >= self.limit and self._overflow is Overflow.LATEST:
             self._conflate(1)
         self._append((gap,))
 
@@ -104,27 +155,26 @@ class Backlog:
         self.resumed += 1
         self.received += len(items)
         if self._overflow is Overflow.LATEST:
-            waiting = {id(item) for item in self.items}
+            waiting = {id(item) for item in self._take_back()}
             self._promised = [item for item in self._promised if id(item) in waiting]
             if resumed.snapshot:
                 self._promised.append(items[0])
         self._append((resumed, *items))
 
-    def take_all(self) -> list[Any]:
-        """Return everything that waits, and forget it."""
-        items = list(self.items)
-        self.items.clear()
-        return items
-
     def _append(self, items: Sequence[Any]) -> None:
-        waiting = self.items
-        waiting.extend(items)
-        if len(waiting) > self.peak:
-            self.peak = len(waiting)
+        self.behind.extend(items)
+        waiting = len(self)
+        if waiting > self.peak:
+            self.peak = waiting
+
+    def _take_back(self) -> deque[Any]:
+        """Empty the hand, so that all that waits lies in one place; return that."""
+        self.behind.extendleft(reversed(list(self.hand)))
+        return self.behind
 
     def _clear(self) -> int:
         """Throw the backlog away; return how many items that were, older gaps' included."""
-        waiting = self.items
+        waiting = self._take_back()
         dropped = 0
         own = 0
         # The reader has the beginning of this gap already, so its end must not get lost.
@@ -146,14 +196,14 @@ class Backlog:
         snapshot = None if state is None else state()
         self.gaps += 1
         self.resumed += 1
-        self.items.append(Gap(GapReason.OVERFLOW, dropped, self.connection))
-        self.items.append(Resumed(snapshot=snapshot is not None))
+        self.behind.append(Gap(GapReason.OVERFLOW, dropped, self.connection))
+        self.behind.append(Resumed(snapshot=snapshot is not None))
         if snapshot is not None:
-            self.items.append(snapshot)
+            self.behind.append(snapshot)
 
     def _conflate(self, surplus: int) -> None:
         """Drop the oldest items, but no marker: every gap keeps its end."""
-        waiting = self.items
+        waiting = self._take_back()
         kept: list[Any] = []
         if waiting and any(waiting[0] is snapshot for snapshot in self._promised):
             # The reader has the marker that promises this snapshot, so it gets the snapshot.

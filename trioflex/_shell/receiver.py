@@ -3,8 +3,9 @@
 A receiver is a Trio receive channel of its own making rather than ``open_memory_channel``: bound,
 overflow policy and counts are in items, items arrive in the batches of one read, and on overflow
 the backlog must be taken back *exactly*. A memory channel hands a value to a parked task before
-that task runs; from then on nobody can take it back or count it. Here items stay in one deque until
-a task really has them, so every count is true (and a read costs one wake-up, whatever it brings).
+that task runs; from then on nobody can take it back or count it. Here items stay in the backlog
+until a task really has them, so every count is true (and a read costs one wake-up, whatever it
+brings).
 
 The dispatcher's side is synchronous and cannot wait: one slow reader can hurt only itself.
 
@@ -32,10 +33,10 @@ T = TypeVar("T")
 DEFAULT_BUFFER = 4096
 """Several full reads: one read of 64 KiB brings about 250 ordinary messages."""
 
-HAND = 256
+STREAK = 256
 """Items, at least, that ``async for`` hands out between two checkpoints; more only where more were
 there at the last one. Between two checkpoints of a consumer comes a read or two, which may bring
-more than this: were hands smaller than reads, the fastest consumer would fall behind."""
+more than this: were streaks smaller than reads, the fastest consumer would fall behind."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,18 +86,18 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         self._channel = channel
         self._resubscribe = resubscribe
         self._backlog = Backlog(buffer, overflow)
-        self._items = self._backlog.items
         self._waiting: OrderedDict[trio.lowlevel.Task, None] = OrderedDict()
-        self._hand = 0
+        self._streak = 0  # items that `async for` may still hand out without a checkpoint
         self._entered = False
         self._started = False
+        self._over = False  # one of the next three: nothing more is taken
         self._closed = False
         self._ended = False
         self._failure: Callable[[], TrioflexError] | None = None
         self._broken: BaseException | None = None
 
     def __repr__(self) -> str:
-        return f"<Receiver of {self._channel!r}, {len(self._items)} waiting>"
+        return f"<Receiver of {self._channel!r}, {len(self._backlog)} waiting>"
 
     @property
     def channel(self) -> object:
@@ -118,13 +119,9 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
 
         Cancellation: nothing is lost.
         """
-        items = self._items
-        if items:
-            await trio.lowlevel.checkpoint()
-        while not items:
-            self._check_over()
-            await self._wait()
-        return items.popleft()  # type: ignore[no-any-return]
+        await self._wait_filled()
+        self._backlog.deal()
+        return next(self._backlog.hand)  # type: ignore[no-any-return]
 
     def receive_nowait(self) -> T | Gap | Resumed:
         """Return the next item or marker at once.
@@ -133,29 +130,32 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             trio.WouldBlock: nothing is buffered.
             Exception: as :meth:`receive`.
         """
-        if not self._items:
+        if not self._backlog:
             self._check_over()
             raise trio.WouldBlock
-        return self._items.popleft()  # type: ignore[no-any-return]
+        self._backlog.deal()
+        return next(self._backlog.hand)  # type: ignore[no-any-return]
 
     async def __anext__(self) -> T | Gap | Resumed:
         # The one async function here that is not always a checkpoint: within a hand of items the
         # scheduler is left alone (2.8 us a checkpoint, 0.1 us an item).
-        items = self._items
-        if items:
-            if self._hand > 0:
-                self._hand -= 1
-                return items.popleft()  # type: ignore[no-any-return]
-            await trio.lowlevel.checkpoint()
-        try:
-            while not items:
-                self._check_over()
-                await self._wait()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
-        item = items.popleft()
-        self._hand = max(HAND, len(items))
-        return item  # type: ignore[no-any-return]
+        backlog = self._backlog
+        for item in backlog.hand:
+            return item  # type: ignore[no-any-return]
+        if not (backlog.behind or self._over or backlog.lost):
+            # Nearly always. What wakes this task has become the hand, as a rule.
+            await trio.lowlevel.wait_task_rescheduled(self._stand_in_line())
+            self._streak = STREAK
+            for item in backlog.hand:
+                return item  # type: ignore[no-any-return]
+        if self._streak <= 0 or not backlog:
+            try:
+                await self._wait_filled()
+            except trio.EndOfChannel:
+                raise StopAsyncIteration from None
+            self._streak = max(STREAK, len(backlog))
+        self._streak -= backlog.deal(self._streak)
+        return next(backlog.hand)  # type: ignore[no-any-return]
 
     def values(self) -> ValueIterator[T]:
         """Iterate over the items alone, for consumers to whom a gap changes nothing.
@@ -194,7 +194,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         backlog = self._backlog
         return ReceiverStatistics(
             buffer=backlog.limit,
-            buffered=len(backlog.items),
+            buffered=len(backlog),
             peak=backlog.peak,
             received=backlog.received,
             dropped=backlog.dropped,
@@ -213,6 +213,15 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             )
         self._entered = True
 
+    async def _wait_filled(self) -> None:
+        """Wait until there is something to take; always a checkpoint."""
+        backlog = self._backlog
+        if backlog:
+            await trio.lowlevel.checkpoint()
+        while not backlog:
+            self._check_over()
+            await trio.lowlevel.wait_task_rescheduled(self._stand_in_line())
+
     async def _wait_started(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._started:
@@ -221,7 +230,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             if self._ended and self._broken is None:
                 raise trio.ClosedResourceError("the client closed before the channel was live")
             self._check_over()
-            await self._wait()
+            await trio.lowlevel.wait_task_rescheduled(self._stand_in_line())
 
     def _check_over(self) -> None:
         lost = self._backlog.lost
@@ -242,8 +251,8 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         if self._ended:
             raise trio.EndOfChannel
 
-    async def _wait(self) -> None:
-        """Wait to be woken, behind those who wait already. Cancellation: out of the line."""
+    def _stand_in_line(self) -> Callable[[object], trio.lowlevel.Abort]:
+        """Put this task behind those who wait already; return what takes it out again."""
         task = trio.lowlevel.current_task()
         self._waiting[task] = None
 
@@ -251,7 +260,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             del self._waiting[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(leave)
+        return leave
 
     # -- the dispatcher's side: synchronous ----------------------------------------------------
 
@@ -287,12 +296,14 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
     def fail(self, error: Callable[[], TrioflexError]) -> None:
         """End with this error, after what is buffered; each raise makes a fresh one."""
         if not self._over:
+            self._over = True
             self._failure = error
             self._wake(len(self._waiting))
 
     def end(self, broken: BaseException | None) -> None:
         """The client is over: end, after what is buffered; ``broken`` says if it failed."""
         if not self._over:
+            self._over = True
             self._ended = True
             self._broken = broken
         self._wake(len(self._waiting))
@@ -305,13 +316,10 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             count -= 1
 
     def _close(self) -> None:
+        self._over = True
         self._closed = True
-        self._items.clear()
+        self._backlog.take_all()
         self._wake(len(self._waiting))
-
-    @property
-    def _over(self) -> bool:
-        return self._closed or self._ended or self._failure is not None
 
 
 class ValueIterator(Generic[T]):
@@ -344,7 +352,7 @@ class BatchIterator(Generic[T]):
         """Wait until there is something and return all of it."""
         receiver = self._receiver
         try:
-            first = await receiver.receive()
+            await receiver._wait_filled()
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
-        return [first, *receiver._backlog.take_all()]
+        return receiver._backlog.take_all()
