@@ -11,7 +11,7 @@ from ...protocol import Ignored
 from . import notices
 from .assets import AssetTable
 from .privacy import redact
-from .replies import ReplyHead
+from .replies import ReplyHead, TickerSnapshot
 from .requests import FloorRequest
 from .watches import NoSuchChannel, WatchOrders, WatchTicker
 from .wire import Wire
@@ -50,7 +50,7 @@ class Dialect:
             notices.OrderModified,
             notices.OrdersMatched,
             notices.OrderClosed,
-            notices.TickerChanged,
+            TickerSnapshot,
             notices.BalanceChanged,
             notices.TradeVolumeChanged,
         )

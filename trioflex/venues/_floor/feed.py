@@ -7,7 +7,6 @@ from typing import Any
 import attrs
 
 from ...protocol import Channel
-from .notices import TickerChanged
 from .replies import TickerSnapshot
 
 
@@ -18,4 +17,5 @@ class Feed:
     channel: Channel[Any]
     ticker: TickerSnapshot | None = None
     """``None`` until the snapshot is here."""
-    early: list[TickerChanged] = attrs.field(factory=list)
+    early: list[TickerSnapshot] = attrs.field(factory=list)
+    """What notices told before the snapshot was here."""

@@ -22,6 +22,7 @@ from ...protocol import Channel, Event, Pushes
 from . import notices
 from .dialect import Dialect
 from .feed import Feed
+from .replies import TickerSnapshot
 
 Pair: TypeAlias = tuple[int, int]
 """Numbers of base and counter."""
@@ -52,18 +53,20 @@ class Gatherer:
         self._receive = receive
         self._handle = handle
         self._decode: Final = dialect.notice.decode
-        self._ticker: Final = bind(notices.TickerChanged)
+        self._ticker: Final = bind(TickerSnapshot)
         self._trade: Final = bind(notices.OrdersMatched)
-        self._order: Final = frozenset(
-            bind(kind) for kind in (notices.OrderOpened, notices.OrderModified, notices.OrderClosed)
-        )
+        self._opened: Final = bind(notices.OrderOpened)
+        self._closed: Final = bind(notices.OrderClosed)
+        self._modified: Final = bind(notices.OrderModified)
 
     def gather(self, frames: Iterator[bytes], out: list[Event]) -> None:
         """Do what ``receive`` would do for each frame, in order; see :class:`BatchSession`."""
-        decode, feeds = self._decode, self._feeds
-        a_ticker, a_trade, an_order = self._ticker, self._trade, self._order
+        # The hot loop: locals only, identities rather than sets, no calls but those of C.
+        decode, untold = self._decode, UNSET
+        a_ticker, a_trade = self._ticker, self._trade
+        opened, closed, modified = self._opened, self._closed, self._modified
         books: dict[Pair, Callable[[Any], None]] = {}
-        tickers: dict[Pair, Callable[[Any], None]] = {}
+        tickers: dict[Pair, tuple[Feed, Callable[[Any], None]]] = {}
         for frame in frames:
             try:
                 notice = decode(frame)
@@ -75,26 +78,39 @@ class Gatherer:
             kind = type(notice)
             if kind is a_ticker:
                 pair = (notice.base_id, notice.counter_id)
-                feed = feeds.get(pair)
-                if feed is not None and feed.ticker is not None:
-                    feed.ticker = ticker = feed.ticker.merged(notice)
-                    append = tickers.get(pair)
-                    if append is None:
-                        append = tickers[pair] = self._group(feed.channel, out)
-                    append(ticker)
+                watched = tickers.get(pair)
+                if watched is None:
+                    feed = self._feeds.get(pair)
+                    if feed is not None and feed.ticker is not None:
+                        watched = tickers[pair] = feed, self._group(feed.channel, out)
+                if watched is not None:
+                    feed, append = watched
+                    if (
+                        notice.scaled_last is untold
+                        or notice.scaled_bid is untold
+                        or notice.scaled_ask is untold
+                        or notice.scaled_low is untold
+                        or notice.scaled_high is untold
+                        or notice.scaled_volume is untold
+                    ):
+                        notice = notice.since(feed.ticker)
+                    feed.ticker = notice
+                    append(notice)
                     continue
-            elif (kind in an_order and notice.tonce is UNSET) or (
-                kind is a_trade and notice.bid_tonce is UNSET is notice.ask_tonce
+            elif (
+                notice.bid_tonce is untold and notice.ask_tonce is untold
+                if kind is a_trade
+                else (kind is opened or kind is closed or kind is modified)
+                and notice.tonce is untold
             ):
                 pair = (notice.base_id, notice.counter_id)
-                append = books.get(pair)
-                if append is not None:
-                    append(notice)
-                    continue
-                book = self._books.get(pair)
-                if book is not None:
-                    append = books[pair] = self._group(book, out)
-                    append(notice)
+                take = books.get(pair)
+                if take is None:
+                    book = self._books.get(pair)
+                    if book is not None:
+                        take = books[pair] = self._group(book, out)
+                if take is not None:
+                    take(notice)
                     continue
             books.clear()
             tickers.clear()

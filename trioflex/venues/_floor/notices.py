@@ -215,14 +215,3 @@ class OrdersMatched(Paired, frozen=True, gc=False, kw_only=True, tag_field="noti
             book.fill(bid, self.scaled_bid_rem, self.time)
         if ask is not None and self.scaled_ask_rem is not None:
             book.fill(ask, -self.scaled_ask_rem, self.time)
-
-
-class TickerChanged(Paired, frozen=True, gc=False, kw_only=True, tag_field="notice", tag=str):
-    """Some fields of a ticker have new values; users see a whole :class:`TickerSnapshot`."""
-
-    last: int | UnsetType | None = UNSET
-    bid: int | UnsetType | None = UNSET
-    ask: int | UnsetType | None = UNSET
-    low: int | UnsetType | None = UNSET
-    high: int | UnsetType | None = UNSET
-    volume: int | UnsetType = UNSET

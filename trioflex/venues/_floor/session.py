@@ -107,7 +107,7 @@ class FloorSession:
             bind(notices.OrderModified): self._order,
             bind(notices.OrderClosed): self._order,
             bind(notices.OrdersMatched): self._matched,
-            bind(notices.TickerChanged): self._ticker,
+            bind(replies.TickerSnapshot): self._ticker,
             bind(notices.BalanceChanged): self._balance,
             bind(notices.TradeVolumeChanged): self._volume,
             notices.Welcome: self._welcome,
@@ -270,15 +270,14 @@ class FloorSession:
         own = Push(OWN_ORDERS, notice)
         return [own] if book is None else [Push(book, notice), own]
 
-    def _ticker(self, change: notices.TickerChanged) -> list[Event]:
+    def _ticker(self, change: replies.TickerSnapshot) -> list[Event]:
         feed = self._feeds.get((change.base_id, change.counter_id))
         if feed is None:
             return [Ignored(change)]
-        ticker = feed.ticker
-        if ticker is None:
+        if feed.ticker is None:
             feed.early.append(change)
             return []
-        feed.ticker = ticker = ticker.merged(change)
+        feed.ticker = ticker = change.since(feed.ticker)
         return [Push(feed.channel, ticker)]
 
     def _balance(self, notice: notices.BalanceChanged) -> list[Event]:
@@ -383,7 +382,7 @@ class FloorSession:
         feed = self._feeds.get(self._pair(request))
         if feed is not None:
             for change in feed.early:
-                ticker = ticker.merged(change)
+                ticker = change.since(ticker)
             feed.early.clear()
             feed.ticker = ticker
         return ticker
