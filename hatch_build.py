@@ -17,6 +17,7 @@ SWITCH = "TRIOFLEX_COMPILE"
 
 COMPILED = (
     "trioflex/_sansio/frames.py",
+    "trioflex/_sansio/lane.py",
     "trioflex/_sansio/ladder.py",
     "trioflex/book.py",
 )
