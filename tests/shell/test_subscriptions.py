@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import attrs
 import pytest
 import trio
@@ -588,3 +590,31 @@ async def test_a_fast_reader_never_overflows_however_large_reads_are(
         await trio.testing.wait_all_tasks_blocked()
         assert list(range(20_000)) == seen
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("channels", "size"), [(1, 256 * 1024), (50, 400 * 1024), (400, 1024 * 1024)]
+)
+async def test_reads_grow_with_the_channels(
+    acme_client, exchange, model, autojump_clock, channels, size
+):
+    """A wake-up is to be worth its while where many tasks are woken; a read stays bounded."""
+    transports = []
+
+    @contextlib.asynccontextmanager
+    async def connector(target):
+        async with exchange.connector(target) as transport:
+            transports.append(transport)
+            yield transport
+
+    roomy = attrs.evolve(acme.VENUE, max_channels=None, warn_channels=None)
+    async with (
+        acme_client(venue=roomy, connector=connector) as client,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        for number in range(channels):
+            await stack.enter_async_context(client.subscribe(acme.Trades(f"X{number}")))
+        model.push("trades:X0", 1)
+        await settle()
+
+        assert [size] == [transport.read_size for transport in transports]

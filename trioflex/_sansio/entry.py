@@ -113,6 +113,8 @@ class Entry(msgspec.Struct, eq=False):
     fold: Fold[Any] | None = None
     follow: Callable[[Sequence[Any]], None] | None = None
     """What the fold does with the items of a read, if there is a fold."""
+    snapshot: Callable[[], Any] | None = None
+    """What the fold says of all items until now, if there is a fold."""
     queued: int | None = None
     """The outbox's handle of the frame that waits there; the shell's to set."""
 

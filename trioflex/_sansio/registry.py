@@ -30,7 +30,8 @@ Rules of the file:
   stopped is older than what happened between stop and start, of which nobody tells; held and
   released behind the snapshot it would undo that (an order would come back from the dead). Until
   the answer it is dropped with the rest.
-* Items of one read are gathered per entry and handed over at once by :meth:`Registry.flush`.
+* Items of one read are handed over at once. Those that come one by one are gathered per entry
+  until :meth:`Registry.flush`.
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ class Registry:
         if entry is None:
             make = type(channel).fold
             fold = None if make is None else make()
-            entry = Entry(channel, fold=fold, follow=None if fold is None else _follow(fold))
+            entry = Entry(channel)
+            if fold is not None:
+                entry.fold, entry.follow, entry.snapshot = fold, _follow(fold), fold.snapshot
             entry.members.append(Membership(subscriber))
             self.entries[channel] = entry
             return self._want(entry) if self._ready else []
@@ -129,7 +132,7 @@ class Registry:
             entry.members.append(member)
             member.started = True
             subscriber.comes_from(self.connection)
-            snapshot = None if entry.fold is None else entry.fold.snapshot()
+            snapshot = None if entry.snapshot is None else entry.snapshot()
             if snapshot is not None:
                 subscriber.start([snapshot])
             else:
@@ -285,13 +288,22 @@ class Registry:
             return self.interrupt(channel, GapReason.SEQUENCE, now)
         return []
 
+    def deliver(self, entry: Entry, items: list[Any]) -> None:
+        """Hand items of a live channel to its receivers, behind those that are gathered."""
+        if entry.batch:
+            entry.batch.extend(items)
+            return
+        for member in entry.members:  # to put does not run anybody: no one joins or leaves
+            member.subscriber.put(items, entry.snapshot)
+        if entry.follow is not None:
+            entry.follow(items)
+
     def flush(self) -> None:
-        """Hand the items of the read in hand to the receivers."""
+        """Hand the gathered items of the read in hand to the receivers."""
         if self.dirty:
             dirty, self.dirty = self.dirty, []
             for entry in dirty:
-                if entry.batch:
-                    self._deliver(entry)
+                self._flush_entry(entry)
 
     def end(self) -> list[Subscriber]:
         """Forget everything; return the receivers there were."""
@@ -348,16 +360,8 @@ class Registry:
 
     def _flush_entry(self, entry: Entry) -> None:
         if entry.batch:
-            self._deliver(entry)
-
-    def _deliver(self, entry: Entry) -> None:
-        batch, entry.batch = entry.batch, []
-        fold = entry.fold
-        state = None if fold is None else fold.snapshot
-        for member in entry.members:  # to put does not run anybody: no one joins or leaves
-            member.subscriber.put(batch, state)
-        if entry.follow is not None:
-            entry.follow(batch)
+            batch, entry.batch = entry.batch, []
+            self.deliver(entry, batch)
 
     def _end(self, entry: Entry, generation: int, error: Callable[[], TrioflexError]) -> bool:
         if entry.generation != generation or entry.state not in (State.WANTED, State.PENDING):

@@ -13,8 +13,8 @@ from .._sansio.frames import FrameReader
 from .._sansio.upgrade import Address, Upgrade, parse_url
 from .._vocabulary.errors import ConnectFailed
 from .framed import FramedTransport
-from .streams import READ_SIZE, close_now, explain, open_socket_stream
-from .transport import Target, Transport
+from .streams import close_now, explain, open_socket_stream
+from .transport import READ_SIZE, Target, Transport
 from .websocket import Dial
 
 BODY_WAIT: Final = 1.0

@@ -121,7 +121,7 @@ class Dispatcher:
     def _at_once(self, session: BatchSession, frames: Iterator[bytes]) -> None:
         core = self._core
         registry, ledger, counters = core.registry, core.ledger, core.counters
-        entries, live = registry.entries, State.LIVE
+        entries, live, deliver = registry.entries, State.LIVE, registry.deliver
         events: list[Event] = []
         try:
             session.receive_batch(frames, events)
@@ -136,12 +136,10 @@ class Dispatcher:
                 if (
                     entry is not None
                     and entry.state is live
-                    and not entry.batch
                     and not (ledger.curious and channel.private)
                 ):
                     counters.pushes += len(values)
-                    registry.dirty.append(entry)
-                    entry.batch = values
+                    deliver(entry, values)
                 else:
                     self._pushes(channel, values)
 
@@ -157,11 +155,8 @@ class Dispatcher:
         if entry is None or entry.state is not State.LIVE:
             for value in values:
                 self._push(channel, value)
-        elif entry.batch:
-            entry.batch.extend(values)
         else:
-            registry.dirty.append(entry)
-            entry.batch = values
+            registry.deliver(entry, values)
 
     def events(self, events: Sequence[Event]) -> None:
         """Hand over what the session says without having received anything."""

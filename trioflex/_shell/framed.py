@@ -31,9 +31,9 @@ from .._sansio.frames import (
     encode_pong,
 )
 from .._vocabulary.errors import RemoteProtocolError
-from .streams import READ_SIZE, close_now
+from .streams import close_now
 from .tls import TlsStream
-from .transport import Disconnected, TransportStatistics
+from .transport import READ_SIZE, Disconnected, TransportStatistics
 
 FAREWELL: Final = 1.0
 """Seconds for the last word to a peer that has said its own (a Close, or broken rules), and for
@@ -68,6 +68,7 @@ class FramedTransport:
         mask: MaskSource = os.urandom,
     ) -> None:
         self.notify: Callable[[], None] = _unheard
+        self.read_size = READ_SIZE
         self._stream = stream
         self._reader = reader
         self._trailing = trailing
@@ -112,7 +113,7 @@ class FramedTransport:
             data, self._trailing = self._trailing, b""
             return data
         try:
-            received = await self._stream.receive_some(READ_SIZE)
+            received = await self._stream.receive_some(self.read_size)
         except trio.BrokenResourceError as exc:
             self._lost = exc
             return b""

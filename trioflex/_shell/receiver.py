@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
+from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
 from .._sansio.backlog import Backlog
 from .._vocabulary.errors import LocalProtocolError, ReceiverOverflow, TrioflexError
@@ -86,7 +87,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         self._channel = channel
         self._resubscribe = resubscribe
         self._backlog = Backlog(buffer, overflow)
-        self._waiting: OrderedDict[trio.lowlevel.Task, None] = OrderedDict()
+        self._waiting: OrderedDict[Task, None] = OrderedDict()
         self._streak = 0  # items that `async for` may still hand out without a checkpoint
         self._entered = False
         self._started = False
@@ -144,7 +145,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             return item  # type: ignore[no-any-return]
         if not (backlog.behind or self._over or backlog.lost):
             # Nearly always. What wakes this task has become the hand, as a rule.
-            await trio.lowlevel.wait_task_rescheduled(self._stand_in_line())
+            await wait_task_rescheduled(self._stand_in_line())
             self._streak = STREAK
             for item in backlog.hand:
                 return item  # type: ignore[no-any-return]
@@ -220,7 +221,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             await trio.lowlevel.checkpoint()
         while not backlog:
             self._check_over()
-            await trio.lowlevel.wait_task_rescheduled(self._stand_in_line())
+            await wait_task_rescheduled(self._stand_in_line())
 
     async def _wait_started(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -230,7 +231,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
             if self._ended and self._broken is None:
                 raise trio.ClosedResourceError("the client closed before the channel was live")
             self._check_over()
-            await trio.lowlevel.wait_task_rescheduled(self._stand_in_line())
+            await wait_task_rescheduled(self._stand_in_line())
 
     def _check_over(self) -> None:
         lost = self._backlog.lost
@@ -251,14 +252,14 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         if self._ended:
             raise trio.EndOfChannel
 
-    def _stand_in_line(self) -> Callable[[object], trio.lowlevel.Abort]:
+    def _stand_in_line(self) -> Callable[[object], Abort]:
         """Put this task behind those who wait already; return what takes it out again."""
-        task = trio.lowlevel.current_task()
+        task = current_task()
         self._waiting[task] = None
 
-        def leave(_: object) -> trio.lowlevel.Abort:
+        def leave(_: object) -> Abort:
             del self._waiting[task]
-            return trio.lowlevel.Abort.SUCCEEDED
+            return Abort.SUCCEEDED
 
         return leave
 
@@ -312,7 +313,7 @@ class Receiver(trio.abc.ReceiveChannel[T | Gap | Resumed], Generic[T]):
         """Wake up to ``count`` of those who wait, the longest waiting first."""
         waiting = self._waiting
         while count > 0 and waiting:
-            trio.lowlevel.reschedule(waiting.popitem(last=False)[0])
+            reschedule(waiting.popitem(last=False)[0])
             count -= 1
 
     def _close(self) -> None:

@@ -15,10 +15,6 @@ from .._vocabulary.errors import ConnectFailed
 from .tls import TlsStream
 from .transport import Target
 
-READ_SIZE: Final = 256 * 1024
-"""Bytes asked for in one read: about 1,200 ordinary messages. Where 100 channels are busy that is
-12 for each wake-up instead of the 3 of 64 KiB, and wake-ups are what many channels cost."""
-
 _PASSING_ALERTS: Final = frozenset({"TLSV1_ALERT_INTERNAL_ERROR"})
 """TLS errors that a peer's restart may cure; no other one gets better by trying again."""
 

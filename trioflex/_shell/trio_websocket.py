@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from .._vocabulary.errors import ConnectFailed, LocalProtocolError, RemoteProtocolError
-from .transport import Connector, Disconnected, Target, Transport, TransportStatistics
+from .transport import READ_SIZE, Connector, Disconnected, Target, Transport, TransportStatistics
 
 if TYPE_CHECKING:
     from trio_websocket import CloseReason, WebSocketConnection
@@ -91,6 +91,7 @@ class _Engine:
 
     def __init__(self) -> None:
         self.notify: Callable[[], None] = _unheard
+        self.read_size = 0  # the library's own setting decides
         self._socket: WebSocketConnection | None = None
         self._stream: HandoverStream | None = None
         self._nursery: trio.Nursery | None = None
@@ -148,7 +149,7 @@ class _Engine:
         from .._sansio.upgrade import parse_url
         from .dialling import dial_stream, timed_out
         from .handover import HandoverStream
-        from .streams import READ_SIZE, open_socket_stream
+        from .streams import open_socket_stream
 
         address = parse_url(target.url)
         self._limit = target.max_message_bytes

@@ -171,6 +171,15 @@ class Tapped:
     def notify(self, notify: Callable[[], None]) -> None:
         self._transport.notify = notify
 
+    @property
+    def read_size(self) -> int:
+        """The inner transport's."""
+        return self._transport.read_size
+
+    @read_size.setter
+    def read_size(self, size: int) -> None:
+        self._transport.read_size = size
+
     async def receive(self) -> list[bytes]:
         """Receive, and tell if it was the first message."""
         messages = await self._transport.receive()

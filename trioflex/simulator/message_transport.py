@@ -40,6 +40,7 @@ class MessageTransport:
 
     def __init__(self, target: Target) -> None:
         self.notify: Callable[[], None] = _ignore
+        self.read_size = READ_SIZE  # and stays so, whatever it is set to: reads are part of a test
         self._target = target
         self._inbox: deque[Incoming] = deque()
         self._arrived = trio.Event()

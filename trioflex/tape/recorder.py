@@ -337,6 +337,15 @@ class _RecordedTransport:
     def notify(self, notify: Callable[[], None]) -> None:
         self._transport.notify = notify
 
+    @property
+    def read_size(self) -> int:
+        """The inner transport's."""
+        return self._transport.read_size
+
+    @read_size.setter
+    def read_size(self, size: int) -> None:
+        self._transport.read_size = size
+
     async def receive(self) -> list[bytes]:
         """Receive, and keep it."""
         try:
