@@ -28,6 +28,9 @@ import trio
 RECORD: Final = 16 * 1024
 """Most plain text that one record holds (RFC 8446, 5.1): so much asked for, and none is halved."""
 
+HELD: Final = RECORD + 2048 + 5
+"""Most of a record that was not whole (RFC 5246, 6.2.3; RFC 8446 allows less)."""
+
 _ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
@@ -100,10 +103,14 @@ class TlsStream(trio.abc.HalfCloseableStream):
         return received
 
     async def _feed(self, max_bytes: int | None) -> None:
-        """Read from the stream below: as much as is wanted, but no pieces of records."""
+        """Read from the stream below: as much as is wanted, but no pieces of records.
+
+        And no more, together with the beginning of a record that OpenSSL may hold already: what is
+        too much would make the next read, a turn of the scheduler for a few messages.
+        """
         if self._outgoing.pending and not self._sending:
             await self._settle()  # with nothing in hand that a cancellation could lose
-        most = None if max_bytes is None else max(max_bytes, RECORD)
+        most = None if max_bytes is None else max(max_bytes - HELD, RECORD)
         data = await self.transport_stream.receive_some(most)
         if data:
             self._incoming.write(data)
