@@ -65,8 +65,8 @@ class Gatherer:
         decode, untold = self._decode, UNSET
         a_ticker, a_trade = self._ticker, self._trade
         opened, closed, modified = self._opened, self._closed, self._modified
-        books: dict[Pair, Callable[[Any], None]] = {}
-        tickers: dict[Pair, tuple[Feed, Callable[[Any], None]]] = {}
+        books: dict[Pair, list[Any]] = {}
+        tickers: dict[Pair, tuple[Feed, list[Any]]] = {}
         for frame in frames:
             try:
                 notice = decode(frame)
@@ -82,9 +82,9 @@ class Gatherer:
                 if watched is None:
                     feed = self._feeds.get(pair)
                     if feed is not None and feed.ticker is not None:
-                        watched = tickers[pair] = feed, self._group(feed.channel, out)
+                        watched = tickers[pair] = feed, _group(feed.channel, out)
                 if watched is not None:
-                    feed, append = watched
+                    feed, group = watched
                     if (
                         notice.scaled_last is untold
                         or notice.scaled_bid is untold
@@ -95,7 +95,7 @@ class Gatherer:
                     ):
                         notice = notice.since(feed.ticker)
                     feed.ticker = notice
-                    append(notice)
+                    group.append(notice)
                     continue
             elif (
                 notice.bid_tonce is untold and notice.ask_tonce is untold
@@ -104,21 +104,21 @@ class Gatherer:
                 and notice.tonce is untold
             ):
                 pair = (notice.base_id, notice.counter_id)
-                take = books.get(pair)
-                if take is None:
+                gathered = books.get(pair)
+                if gathered is None:
                     book = self._books.get(pair)
                     if book is not None:
-                        take = books[pair] = self._group(book, out)
-                if take is not None:
-                    take(notice)
+                        gathered = books[pair] = _group(book, out)
+                if gathered is not None:
+                    gathered.append(notice)
                     continue
             books.clear()
             tickers.clear()
             out += self._handle(notice)
 
-    @staticmethod
-    def _group(channel: Channel[Any], out: list[Event]) -> Callable[[Any], None]:
-        """Begin a group; return what takes its items."""
-        values: list[Any] = []
-        out.append(Pushes(channel, values))
-        return values.append
+
+def _group(channel: Channel[Any], out: list[Event]) -> list[Any]:
+    """Begin a group; return what holds its items."""
+    values: list[Any] = []
+    out.append(Pushes(channel, values))
+    return values
