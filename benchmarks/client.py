@@ -13,6 +13,7 @@ import traceback
 from .machine import pin
 from .measure import PROFILE, Client, Job, Loop, Unfit
 from .sampler import Sampler
+from .turns import TAKER
 
 
 def clients() -> dict[str, type[Client]]:
@@ -56,10 +57,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--trust", help="PEM file with the server's certificate")
     parser.add_argument("--core", type=int, help="the core to stay on")
+    parser.add_argument("--turns", action="store_true", help="wait for the first of many turns")
     parser.add_argument("--profile", action="store_true", help="say where the time goes")
     options = parser.parse_args()
     if options.profile:
         PROFILE.sampler = Sampler()
+    TAKER.active = options.turns
     pin(options.core)
     context = ssl.create_default_context(cafile=options.trust) if options.trust else None
     job = Job(url=options.url, context=context, seconds=options.seconds, size=options.size)

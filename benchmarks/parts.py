@@ -17,13 +17,14 @@ from .cases import BOOK, DECODING, FLOOR, PARTS
 from .measure import (
     WARM_UP,
     Client,
-    Figures,
     Job,
     Receive,
     TrioLoop,
     Unfit,
     percentile,
+    rates,
 )
+from .turns import TAKER, Figures
 
 
 class Bare(Client):
@@ -69,17 +70,16 @@ class Floor(Bare):
         size, into, buffer = len(wire.frame(b"x" * job.size)), sock.recv_into, bytearray(1 << 18)
 
         def take(seconds: float) -> tuple[int, float]:
-            start, got = time.perf_counter(), 0
-            while (spent := time.perf_counter() - start) < seconds:
+            start, got = time.process_time(), 0
+            while (spent := time.process_time() - start) < seconds:
                 got += into(buffer)
             return got, spent
 
         take(job.seconds * WARM_UP)
-        cpu = time.process_time()
+        TAKER.stop()
+        began = time.monotonic()
         got, spent = take(job.seconds)
-        cpu = time.process_time() - cpu
-        count = got / size
-        return {"rate": count / cpu, "wall": count / spent, "cpu_us": cpu / count * 1e6}
+        return rates(got / size, spent, began, time.monotonic())
 
 
 class Decoding(Bare):
@@ -93,17 +93,19 @@ class Decoding(Bare):
 
         decode, payloads = decoder().decode, wire.traffic(wire.streams(job.size))
 
-        def take(seconds: float) -> tuple[int, float, float]:
-            start, spent, count = time.perf_counter(), time.process_time(), 0
-            while time.perf_counter() - start < seconds:
+        def take(seconds: float) -> tuple[int, float]:
+            start, count = time.process_time(), 0
+            while (spent := time.process_time() - start) < seconds:
                 for payload in payloads:
                     decode(payload)
                 count += len(payloads)
-            return count, time.process_time() - spent, time.perf_counter() - start
+            return count, spent
 
         take(job.seconds * WARM_UP)
-        count, spent, clock = take(job.seconds)
-        return {"rate": count / spent, "wall": count / clock, "cpu_us": spent / count * 1e6}
+        TAKER.stop()
+        began = time.monotonic()
+        count, spent = take(job.seconds)
+        return rates(count, spent, began, time.monotonic())
 
 
 class Parts(Bare):

@@ -1,10 +1,9 @@
-"""Run cases: one load server, a process for each client, the order shuffled in every round."""
+"""Run cases: one load server, a process for each client; rates in turns, the rest in new order."""
 
 from __future__ import annotations
 
 import compileall
 import contextlib
-import json
 import random
 import subprocess
 import sys
@@ -18,9 +17,10 @@ from typing import IO, cast
 import attrs
 
 from . import machine
-from .cases import COMPILED, OURS, QUICK_PEERS, Case
+from .cases import COMPILED, OURS, QUICK_PEERS, RATE, Case
 from .client import clients, missing
 from .measure import Figures
+from .turns import POSSIBLE, MeasurementFailed, parse, take_turns
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -170,18 +170,34 @@ class Runner:
         return self.compiled if name.endswith(COMPILED) else ROOT
 
     def _round(self, server: Server, core: int | None) -> None:
-        for case in self.cases:
-            names = [n for n in self._fit(case) if (case.name, n) not in self.failed]
-            # Whoever comes first meets a cooler machine.
-            random.shuffle(names)
-            for name in names:
-                try:
-                    figures = execute(self._command(case, name, server, core), self._root(name))
-                except MeasurementFailed as failure:
-                    self.failed[case.name, name] = str(failure)
-                    self.tell(f"{case.name}: {name} failed: {failure}")
+        for cases in self._together(core):
+            commands = {
+                (case.name, name): (self._command(case, name, server, core), self._root(name))
+                for case in cases
+                for name in self._fit(case)
+                if (case.name, name) not in self.failed
+            }
+            if turns(cases[0], core):
+                outcomes = take_turns(commands, patience=RUN_LIMIT)
+            else:
+                # Whoever comes first meets a cooler machine.
+                shuffled = random.sample(list(commands), len(commands))
+                outcomes = {key: execute(*commands[key]) for key in shuffled}
+            for key, figures in outcomes.items():
+                if isinstance(figures, MeasurementFailed):
+                    self.failed[key] = str(figures)
+                    self.tell(f"{key[0]}: {key[1]} failed: {figures}")
                 else:
-                    self.results.setdefault(case.name, {}).setdefault(name, []).append(figures)
+                    case, name = key
+                    self.results.setdefault(case, {}).setdefault(name, []).append(figures)
+
+    def _together(self, core: int | None) -> list[list[Case]]:
+        """Return which cases are measured at the same time: those that are compared."""
+        groups: dict[object, list[Case]] = {}
+        for case in self.cases:
+            key = (case.measurement, case.tls) if turns(case, core) else case.name
+            groups.setdefault(key, []).append(case)
+        return list(groups.values())
 
     def _fit(self, case: Case) -> list[str]:
         if case.measurement == "import":
@@ -211,11 +227,14 @@ class Runner:
             command += ["--trust", str(server.certificate)]
         if core is not None:
             command += ["--core", str(core)]
+        if turns(case, core):
+            command.append("--turns")
         return command
 
 
-class MeasurementFailed(Exception):
-    """A client process brought no figures."""
+def turns(case: Case, core: int | None) -> bool:
+    """Whether clients take turns in this case: by the clock they could not be measured so."""
+    return POSSIBLE and core is not None and case.figure is RATE
 
 
 def unfit(compiled: Path) -> str:
@@ -230,24 +249,14 @@ def unfit(compiled: Path) -> str:
     return ""
 
 
-def execute(command: list[str], root: Path) -> Figures:
-    """Run a client process and return the figures it prints.
-
-    Raises:
-        MeasurementFailed: it hung, died, or said why it could not.
-    """
+def execute(command: list[str], root: Path) -> Figures | MeasurementFailed:
+    """Run a client process alone; return the figures it prints, or why there are none."""
     try:
         done = subprocess.run(
             command, cwd=root, capture_output=True, text=True, timeout=RUN_LIMIT, check=False
         )
+        return parse(done.stdout, done.stderr, done.returncode)
     except subprocess.TimeoutExpired:
-        raise MeasurementFailed(f"not done after {RUN_LIMIT:.0f} s") from None
-    try:
-        result = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise MeasurementFailed(last[0]) from None
-    if "failure" in result:
-        raise MeasurementFailed(result["failure"])
-    figures: Figures = result
-    return figures
+        return MeasurementFailed(f"not done after {RUN_LIMIT:.0f} s")
+    except MeasurementFailed as failure:
+        return failure
