@@ -90,9 +90,8 @@ class _Turns:
         """Return what it measured."""
         output, errors = self.process.communicate()
         result = parse(output, errors, self.process.returncode)
-        began, ended = result.pop("began"), result.pop("ended")
-        clock = sum(max(0.0, min(b, ended) - max(a, began)) for a, b in self.turns)
-        return {**result, "wall": result.pop("done") / clock}
+        done, began, ended = (result.pop(name) for name in ("done", "began", "ended"))
+        return {**result, "wall": done / had(self.turns, began, ended)}
 
 
 def take_turns(
@@ -142,6 +141,11 @@ def take_turns(
                 except MeasurementFailed as failure:
                     results[name] = failure
     return results
+
+
+def had(turns: Sequence[tuple[float, float]], began: float, ended: float) -> float:
+    """Return how much of the time between two moments lay in turns."""
+    return sum(max(0.0, min(last, ended) - max(first, began)) for first, last in turns)
 
 
 def last_words(process: subprocess.Popen[str], output: str) -> str:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import sysconfig
 from collections import Counter
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import cases, chart, client, figures, report, runner, server, wire
+from benchmarks import (
+    __main__,
+    cases,
+    chart,
+    client,
+    figures,
+    report,
+    runner,
+    server,
+    turns,
+    wire,
+)
 
 
 @pytest.mark.parametrize("count", [1, 10, 100])
@@ -101,6 +113,43 @@ def test_both_builds_are_measured_beside_each_other():
     assert {goal.case for goal in cases.GOALS if goal.client in compiled} >= {
         f"dispatch-{n}{tls}" for n in (1, 10, 100) for tls in ("", "-tls")
     }
+
+
+def test_compiled_clients_can_be_named():
+    """Although there is a comma in their names."""
+    names = ["trioflex, compiled", "picows", "trioflex transport, compiled"]
+
+    assert set(names) == __main__.named(",".join(names))
+    assert set(names) <= set(client.clients())
+
+
+def test_clients_take_turns(tmp_path):
+    """Each is stopped while the others run; one that does not wait, or dies, has no figures."""
+    program = tmp_path / "client.py"
+    program.write_text(
+        "import json, os, signal, time\n"
+        "print('ready', flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "began, spent = time.monotonic(), time.process_time()\n"
+        "while time.process_time() - spent < 0.1: pass\n"
+        "print(json.dumps({'rate': 7.0, 'done': 1, 'began': began, 'ended': time.monotonic()}))\n"
+    )
+    commands = {n: ([sys.executable, str(program)], tmp_path) for n in ("one", "other")}
+    commands["hasty"] = ([sys.executable, "-c", "print('{\"rate\": 1}')"], tmp_path)
+    commands["sick"] = ([sys.executable, "-c", "raise SystemExit('no')"], tmp_path)
+
+    results = turns.take_turns(commands, patience=20)
+
+    assert {"hasty": "it did not wait for its turn", "sick": "no"} == {
+        name: str(results.pop(name)) for name in ("hasty", "sick")
+    }
+    assert {"one", "other"} == set(results)
+    assert all({"rate", "wall"} == set(told) and 7.0 == told["rate"] for told in results.values())
+
+
+def test_by_the_clock_only_turns_count():
+    """Before the measurement and behind it there are turns, too."""
+    assert 3.5 == turns.had([(0.0, 1.0), (2.0, 3.0), (5.0, 6.0), (8.0, 9.5)], 0.5, 9.0)
 
 
 def test_a_compiled_copy_counts_only_if_it_is_of_the_same_source(tmp_path):

@@ -105,11 +105,12 @@ class Gatherer:
             ):
                 pair = (notice.base_id, notice.counter_id)
                 gathered = books.get(pair)
-                if gathered is None:
-                    book = self._books.get(pair)
-                    if book is not None:
-                        gathered = books[pair] = _group(book, out)
                 if gathered is not None:
+                    gathered.append(notice)
+                    continue
+                book = self._books.get(pair)
+                if book is not None:
+                    gathered = books[pair] = _group(book, out)
                     gathered.append(notice)
                     continue
             books.clear()

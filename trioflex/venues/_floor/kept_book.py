@@ -43,10 +43,11 @@ class KeptBook:
         """Take the next items of the channel."""
         orders, left = self._orders, self._left
         opened, closed, matched = self._opened, self._closed, self._matched
+        valid = self._first is not None
         for item in items:
             kind = type(item)
             if kind is opened:
-                if self._first is not None:
+                if valid:
                     number = item.id
                     if number in orders:
                         self._remove(number)  # out of its place: the new one goes to the end
@@ -72,10 +73,11 @@ class KeptBook:
                     if not rest:
                         self._spend(number, item.time)
             elif isinstance(item, OrderModified):
-                if self._first is not None:
+                if valid:
                     self._amend(item)
             elif isinstance(item, BookSnapshot):
                 self._load(item)
+                valid = True
             else:
                 self._meet(kind)
                 self.apply_all((item,))
