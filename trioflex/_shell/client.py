@@ -66,10 +66,14 @@ class Client:
         lands in :attr:`unsettled`.
         """
         connection = self._usable(request)
+        now = trio.current_time()
         if connection.sender.full:
             ticket = await self.submit(request, send_within=send_within)
+        elif trio.current_effective_deadline() <= now:
+            ticket = self._submit(connection, request, send_within)  # to be withdrawn at once
         else:
-            ticket = self._submit(connection, request, send_within)
+            ticket = Ticket(request, connection.sender.withdraw)
+            connection.submit(ticket, now + send_within)
         return await ticket.reply()
 
     async def submit(self, request: Request[R], *, send_within: float = math.inf) -> Ticket[R]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
@@ -134,11 +134,15 @@ class Connection:
         try:
             await task(transport)
         except Exception as exc:  # the boundary: whatever is raised in here is a bug
-            error = InternalError(
-                f"{self.core.venue.name}: a bug in trioflex or in the venue's module: {exc!r}"
-            )
-            error.__cause__ = exc
-            self.end(Loss(message=str(error), error=error))
+            self._bug(exc)
+
+    def _bug(self, exc: Exception) -> None:
+        """End the connection for a bug, ours or a venue's."""
+        error = InternalError(
+            f"{self.core.venue.name}: a bug in trioflex or in the venue's module: {exc!r}"
+        )
+        error.__cause__ = exc
+        self.end(Loss(message=str(error), error=error))
 
     def end(self, loss: Loss) -> None:
         """End the connection; the first cause wins. Synchronous: users are told now."""
@@ -180,6 +184,32 @@ class Connection:
         """Add what this connection carried, unless that was done for good."""
         if self._transport is not None and not self._counted:
             counters.add(self._transport.statistics())
+
+    def submit(self, ticket: Ticket[Any], expires: float) -> None:
+        """Queue a ticket, and write it at once where that needs no waiting (see ``prompt.py``).
+
+        Only while the send loop rests: what it is about to write must not be overtaken.
+        """
+        idle, transport = self._idle, self._transport
+        leaving = self._farewell is not None
+        if idle is None or leaving or transport is None or not transport.writes_now:
+            self.sender.submit(ticket, expires)
+            return
+        self._idle = None  # until the end of this, who wants to wake the loop leaves a note
+        self.sender.submit(ticket, expires)
+        self._work = False
+        try:
+            frames, until = self.sender.take_turn()
+            if frames:
+                self._last_out = trio.current_time()
+                self._work |= not transport.send_now(frames)
+            self._work |= until != math.inf
+        except Exception as exc:  # the boundary, as for the tasks
+            self._bug(exc)
+        if self.over is None:
+            self._idle = idle
+            if self._work:
+                self._wake()
 
     # -- the four tasks ------------------------------------------------------------------------
 

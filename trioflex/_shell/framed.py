@@ -31,6 +31,7 @@ from .._sansio.frames import (
     encode_pong,
 )
 from .._vocabulary.errors import RemoteProtocolError
+from .prompt import prompt_writer
 from .streams import close_now
 from .tls import TlsStream
 from .transport import READ_SIZE, Disconnected, TransportStatistics
@@ -76,6 +77,9 @@ class FramedTransport:
         self._ended = False
         self._lost: trio.BrokenResourceError | None = None
         self._half_sent = False
+        self._write_now = prompt_writer(stream)
+        self.writes_now = self._write_now is not None
+        self._unsent: bytes | None = None  # what send_now() left for send() to begin with
         self._aborted = False
         self._left = False
         self._sending = False
@@ -177,12 +181,29 @@ class FramedTransport:
         if messages and self._owed_close is not None:
             raise Disconnected("nothing can be sent: the WebSocket is being closed")
         body = encode_messages(messages, self._mask) if messages else b""
-        owed = self._take_owed()
-        if owed or body:
-            await self._write(owed + body)
+        data = self._take_owed() + body
+        if data or self._unsent is not None:
+            await self._write(data)
             self._messages_out += len(messages)
         else:
             await trio.lowlevel.checkpoint()
+
+    def send_now(self, messages: Sequence[str]) -> bool:
+        """Write what is owed and then the messages, as far as that needs no waiting."""
+        body = encode_messages(messages, self._mask)
+        data, taken, stream = self._take_owed() + body, 0, self._stream
+        self._messages_out += len(messages)
+        self._bytes_out += len(data)
+        sendable = not (
+            self._left or self._half_sent or self._aborted or self._reader.finished or self._ended
+        )
+        if sendable and self._write_now is not None:
+            taken = self._write_now(data)
+        if taken == len(data) and not (isinstance(stream, TlsStream) and stream.lagging):
+            return True
+        self._half_sent = True
+        self._unsent = data[taken:]
+        return False
 
     def _check_sendable(self) -> None:
         """Refuse to write where nothing may follow any more."""
@@ -190,7 +211,7 @@ class FramedTransport:
             raise trio.ClosedResourceError("the connection was left")
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this connection")
-        if self._half_sent or self._aborted:
+        if (self._half_sent and self._unsent is None) or self._aborted:
             raise Disconnected("nothing can be sent: the connection was given up")
         if self._reader.finished or self._ended:
             ending = self._ending()
@@ -225,6 +246,8 @@ class FramedTransport:
         self._sending = True
         self._half_sent = True
         self._bytes_out += len(data)
+        if self._unsent is not None:
+            data, self._unsent = self._unsent + data, None
         try:
             await self._stream.send_all(data)
         except trio.BrokenResourceError as exc:

@@ -25,6 +25,8 @@ from typing import Final
 
 import trio
 
+from .prompt import WriteNow, prompt_writer
+
 RECORD: Final = 16 * 1024
 """Most plain text that one record holds (RFC 8446, 5.1): so much asked for, and none is halved."""
 
@@ -58,6 +60,9 @@ class TlsStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._torn = False  # a record was cut short: whatever followed would be taken for its rest
         self._settling: trio.Event | None = None  # while the reader writes
+        self._write_below = prompt_writer(transport_stream)
+        self._unsent = b""  # encrypted, and to go before all else
+        self.write_now: WriteNow | None = None if self._write_below is None else self._write_now
 
     async def do_handshake(self) -> None:
         """Do the handshake.
@@ -202,7 +207,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
                     self._encrypt(data)
             except ssl.SSLError as exc:
                 raise trio.BrokenResourceError("TLS broke") from exc
-            if self._outgoing.pending:
+            if self._outgoing.pending or self._unsent:
                 await self._flush()
             else:
                 await trio.lowlevel.checkpoint()
@@ -220,10 +225,36 @@ class TlsStream(trio.abc.HalfCloseableStream):
 
     async def _flush(self) -> None:
         """Write what is encrypted, and what is added in the meantime."""
-        while self._outgoing.pending:
+        while self._unsent or self._outgoing.pending:
+            data = self._unsent + self._outgoing.read()
+            self._unsent = b""
             self._torn = True
-            await self.transport_stream.send_all(self._outgoing.read())
+            await self.transport_stream.send_all(data)
             self._torn = False
+
+    def _write_now(self, data: bytes) -> int:
+        """Encrypt all of it, and write as much as needs no waiting; see ``prompt.py``.
+
+        Returns:
+            How many bytes will not have to be sent again: all or none. While not all of them are
+            written, :attr:`lagging` is true, and sending anything, or nothing, writes the rest.
+        """
+        idle = not (self._sending or self._closed or self._torn or self._outgoing.pending)
+        if self._write_below is None or self._settling is not None or self.lagging or not idle:
+            return 0
+        try:
+            self._encrypt(data)
+        except ssl.SSLError:
+            self._torn = True
+            return 0
+        encrypted = self._outgoing.read()
+        self._unsent = encrypted[self._write_below(encrypted) :]
+        return len(data)
+
+    @property
+    def lagging(self) -> bool:
+        """Something that was to be written without waiting still has to wait."""
+        return bool(self._unsent)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the stream below might take something."""

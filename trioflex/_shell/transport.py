@@ -6,8 +6,8 @@ sockets, the simulator implements it without any.
 Rules for every transport:
 
 * ``receive`` never writes, and never waits for anything but the peer.
-* Only ``send`` writes. What the transport owes the peer (pongs, pings, Close) it keeps until the
-  next ``send``, and calls ``notify`` to ask for one.
+* Only ``send`` writes, and ``send_now`` while nobody is in ``send``. What the transport owes the
+  peer (pongs, pings, Close) it keeps until the next of them, and calls ``notify`` to ask for one.
 * A ``send`` that did not end well leaves the transport *broken*: nothing more is ever written,
   and leaving the connector drops the connection instead of closing it politely.
 """
@@ -93,6 +93,10 @@ class Transport(Protocol):
     """Bytes that one read may bring, set by the connection: it knows how many tasks a read wakes.
     A transport that has no choice ignores it."""
 
+    @property
+    def writes_now(self) -> bool:
+        """Whether :meth:`send_now` can do anything; where not, nobody calls it."""
+
     async def receive(self) -> list[bytes]:
         """Wait for at least one whole frame; return the text messages that one read completed.
 
@@ -115,6 +119,16 @@ class Transport(Protocol):
             Disconnected: the stream broke, or a Close frame has been sent or received.
 
         Cancellation: the transport is broken from then on.
+        """
+
+    def send_now(self, messages: Sequence[str], /) -> bool:
+        """Write what is owed and then the messages as far as that needs no waiting.
+
+        Only while nobody is in :meth:`send`, and it never raises: what could not be written, for
+        whatever reason, is the first thing that the next ``send`` writes, or fails with.
+
+        Returns:
+            Whether all was written; if not, call ``send`` soon.
         """
 
     def ping(self) -> None:

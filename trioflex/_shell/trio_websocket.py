@@ -92,6 +92,7 @@ class _Engine:
     def __init__(self) -> None:
         self.notify: Callable[[], None] = _unheard
         self.read_size = 0  # the library's own setting decides
+        self.writes_now = False
         self._socket: WebSocketConnection | None = None
         self._stream: HandoverStream | None = None
         self._nursery: trio.Nursery | None = None
@@ -356,6 +357,10 @@ class _Engine:
                 await trio.lowlevel.checkpoint()
             self._own_close = socket.closed
         self._close_done.set()
+
+    def send_now(self, messages: Sequence[str]) -> bool:
+        """Nobody calls it: this transport has no way to write without waiting."""
+        raise NotImplementedError
 
     def ping(self) -> None:
         """Owe the peer a Ping."""

@@ -180,6 +180,11 @@ class Tapped:
     def read_size(self, size: int) -> None:
         self._transport.read_size = size
 
+    @property
+    def writes_now(self) -> bool:
+        """The inner transport's."""
+        return self._transport.writes_now
+
     async def receive(self) -> list[bytes]:
         """Receive, and tell if it was the first message."""
         messages = await self._transport.receive()
@@ -190,6 +195,10 @@ class Tapped:
     async def send(self, messages: Sequence[str]) -> None:
         """Pass it on."""
         await self._transport.send(messages)
+
+    def send_now(self, messages: Sequence[str]) -> bool:
+        """Pass it on."""
+        return self._transport.send_now(messages)
 
     def ping(self) -> None:
         """Pass it on."""

@@ -41,6 +41,7 @@ class MessageTransport:
     def __init__(self, target: Target) -> None:
         self.notify: Callable[[], None] = _ignore
         self.read_size = READ_SIZE  # and stays so, whatever it is set to: reads are part of a test
+        self.writes_now = False
         self._target = target
         self._inbox: deque[Incoming] = deque()
         self._arrived = trio.Event()
@@ -100,6 +101,10 @@ class MessageTransport:
             raise
         finally:
             self._sending = False
+
+    def send_now(self, messages: Sequence[str]) -> bool:
+        """Nobody calls it: this transport has no way to write without waiting."""
+        raise NotImplementedError
 
     def ping(self) -> None:
         """See :meth:`trioflex.Transport.ping`."""

@@ -346,6 +346,11 @@ class _RecordedTransport:
     def read_size(self, size: int) -> None:
         self._transport.read_size = size
 
+    @property
+    def writes_now(self) -> bool:
+        """The inner transport's."""
+        return self._transport.writes_now
+
     async def receive(self) -> list[bytes]:
         """Receive, and keep it."""
         try:
@@ -361,6 +366,11 @@ class _RecordedTransport:
         """Keep it, and send: what answers it may come before this returns."""
         self._recorder.keep(self._number, ">", messages)
         await self._transport.send(messages)
+
+    def send_now(self, messages: Sequence[str]) -> bool:
+        """Keep it, and send."""
+        self._recorder.keep(self._number, ">", messages)
+        return self._transport.send_now(messages)
 
     def ping(self) -> None:
         """Pass it on."""
