@@ -190,19 +190,20 @@ class FramedTransport:
 
     def send_now(self, messages: Sequence[str]) -> bool:
         """Write what is owed and then the messages, as far as that needs no waiting."""
-        body = encode_messages(messages, self._mask)
-        data, taken, stream = self._take_owed() + body, 0, self._stream
+        given_up = self._aborted or (self._half_sent and self._unsent is None)
+        if self._left or given_up or self._reader.finished or self._ended:
+            return False  # send() will say why
+        data = self._take_owed() + encode_messages(messages, self._mask)
         self._messages_out += len(messages)
         self._bytes_out += len(data)
-        sendable = not (
-            self._left or self._half_sent or self._aborted or self._reader.finished or self._ended
-        )
-        if sendable and self._write_now is not None:
+        taken = 0
+        if self._unsent is None and self._write_now is not None:
             taken = self._write_now(data)
-        if taken == len(data) and not (isinstance(stream, TlsStream) and stream.lagging):
-            return True
+            lagging = isinstance(self._stream, TlsStream) and self._stream.lagging
+            if taken == len(data) and not lagging:
+                return True
         self._half_sent = True
-        self._unsent = data[taken:]
+        self._unsent = (self._unsent or b"") + data[taken:]
         return False
 
     def _check_sendable(self) -> None:

@@ -172,7 +172,7 @@ class SimulatedExchange(Script, Interventions):
                 client, server = memory_stream_pair()
                 far = TappedStream(server)
                 crew.start_soon(host_stream, self, far)
-                return PacedStream(client, far)
+                return PacedStream(client, far, server.receive_stream.put_data)
 
             async with websocket_connector(dial=dial)(target) as transport:
                 yield transport

@@ -158,11 +158,15 @@ class PacedStream(trio.abc.Stream):
     Args:
         stream: the client's end of a pair in memory, where writing never waits.
         far: the other end.
+        arrive: lets bytes arrive there at once.
     """
 
-    def __init__(self, stream: trio.abc.Stream, far: TappedStream) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, far: TappedStream, arrive: Callable[[bytes], None]
+    ) -> None:
         self._stream = stream
         self._far = far
+        self._arrive = arrive
         self._bytes_sent = 0
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -177,6 +181,19 @@ class PacedStream(trio.abc.Stream):
             if self._far.ended.is_set():
                 raise trio.BrokenResourceError("the far side has closed the connection")
             await self._far.changed.wait()
+
+    def write_now(self, data: bytes) -> int:
+        """Take what there is room for, as the kernel does behind a socket."""
+        room = self._far.room - (self._bytes_sent - self._far.bytes_read)
+        taken = data if len(data) <= room else data[: max(0, int(room))]
+        if not taken or self._far.ended.is_set():
+            return 0
+        try:
+            self._arrive(taken)
+        except trio.ClosedResourceError:
+            return 0
+        self._bytes_sent += len(taken)
+        return len(taken)
 
     async def wait_send_all_might_not_block(self) -> None:
         """See :meth:`trio.abc.SendStream.wait_send_all_might_not_block`."""
