@@ -259,17 +259,25 @@ async def test_a_request_leaves_in_its_callers_turn(prompt_client, autojump_cloc
         assert [("at once", 1, True)] == prompt_client.writers
 
 
-async def test_a_request_does_not_overtake_a_submitted_one(prompt_client, exchange, autojump_clock):
-    """What waits for the send loop leaves first."""
-    async with prompt_client() as client:
+async def test_requests_leave_in_the_order_of_asking(prompt_client, autojump_clock):
+    """Each as soon as it is asked, whether somebody waits for the answer or keeps the ticket."""
+    async with prompt_client() as client, client.frames() as frames:
         await trio.testing.wait_all_tasks_blocked()
         del prompt_client.writers[:]
 
         ticket = await client.submit(acme.Echo("first"))
+        assert TicketState.SENT is ticket.state
         assert "second" == await client.request(acme.Echo("second"))
 
         assert "first" == await ticket.reply()
-        assert [("later", 2)] == prompt_client.writers
+        assert [("at once", 1, True)] * 2 == prompt_client.writers
+        sent = [frame.text async for frame in first(4, frames) if frame.direction == ">"]
+        assert ["first" in sent[0], "second" in sent[1]] == [True, True]
+
+
+async def first(count, receiver):
+    for _ in range(count):
+        yield await receiver.receive()
 
 
 @pytest.mark.parametrize("how", ["cancelled", "deadline"])

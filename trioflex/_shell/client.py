@@ -69,15 +69,15 @@ class Client:
         now = trio.current_time()
         if connection.sender.full:
             ticket = await self.submit(request, send_within=send_within)
-        elif trio.current_effective_deadline() <= now:
-            ticket = self._submit(connection, request, send_within)  # to be withdrawn at once
         else:
             ticket = Ticket(request, connection.sender.withdraw)
-            connection.submit(ticket, now + send_within)
+            # A caller that is cancelled already withdraws it at once: it must not have left.
+            cancelled = trio.current_effective_deadline() <= now
+            (connection.sender if cancelled else connection).submit(ticket, now + send_within)
         return await ticket.reply()
 
     async def submit(self, request: Request[R], *, send_within: float = math.inf) -> Ticket[R]:
-        """Queue a request and return its ticket, which outlasts the caller's patience.
+        """Let a request leave, or queue it, and return its ticket, which outlasts your patience.
 
         Args:
             request: what to ask.
@@ -96,7 +96,9 @@ class Client:
         await trio.lowlevel.checkpoint()
         connection = self._usable(request)
         if not connection.sender.full:
-            return self._submit(connection, request, send_within)
+            ticket = Ticket(request, connection.sender.withdraw)
+            connection.submit(ticket, trio.current_time() + send_within)
+            return ticket
         ticket = Ticket(request, connection.sender.withdraw)
         expires = trio.current_time() + send_within
         with trio.move_on_at(expires):
@@ -353,12 +355,6 @@ class Client:
         if request.private and connection.account is None:
             raise NotSent(f"{name} was not sent: {NEEDS_LOGIN}")
         return connection
-
-    def _submit(self, connection: Connection, request: Request[R], send_within: float) -> Ticket[R]:
-        ticket = Ticket(request, connection.sender.withdraw)
-        patient = send_within == math.inf
-        connection.sender.submit(ticket, math.inf if patient else trio.current_time() + send_within)
-        return ticket
 
     def _named(self, name: str) -> Channel[Any]:
         channel = self._core.venue.channel_named(name)
