@@ -371,7 +371,7 @@ async def test_over_tcp_it_opens_talks_and_closes():
             await talk_over(f"ws://127.0.0.1:{port}/")
         stream = await open_socket_stream(Target(url=f"ws://127.0.0.1:{port}/"))
         async with stream:
-            assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def talk_over(url, **settings):

@@ -186,7 +186,7 @@ class Connection:
             counters.add(self._transport.statistics())
 
     def submit(self, ticket: Ticket[Any], expires: float) -> None:
-        """Queue a ticket, and write it at once where that needs no waiting (see ``prompt.py``).
+        """Queue a ticket, and write it at once where that needs no waiting (see ``tcp.py``).
 
         Only while the send loop rests: what it is about to write must not be overtaken.
         """

@@ -14,6 +14,7 @@ from .._sansio.upgrade import Address, Upgrade, parse_url
 from .._vocabulary.errors import ConnectFailed
 from .framed import FramedTransport
 from .streams import close_now, explain, open_socket_stream
+from .tcp import direct
 from .transport import READ_SIZE, Target, Transport
 from .websocket import Dial
 
@@ -83,7 +84,7 @@ async def open_transport(
 async def dial_stream(target: Target, dial: Dial, address: Address) -> trio.abc.Stream:
     """Call ``dial``; whatever the network did to it becomes ``ConnectFailed``."""
     try:
-        return await dial(target)
+        return direct(await dial(target))
     except OSError as exc:
         raise ConnectFailed(f"cannot open {address.shown}: {explain(exc)}") from exc
     except trio.BrokenResourceError as exc:

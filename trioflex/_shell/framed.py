@@ -31,8 +31,8 @@ from .._sansio.frames import (
     encode_pong,
 )
 from .._vocabulary.errors import RemoteProtocolError
-from .prompt import prompt_writer
 from .streams import close_now
+from .tcp import write_now
 from .tls import TlsStream
 from .transport import READ_SIZE, Disconnected, TransportStatistics
 
@@ -77,7 +77,7 @@ class FramedTransport:
         self._ended = False
         self._lost: trio.BrokenResourceError | None = None
         self._half_sent = False
-        self._write_now = prompt_writer(stream)
+        self._write_now = write_now(stream)
         self.writes_now = self._write_now is not None
         self._unsent: bytes | None = None  # what send_now() left for send() to begin with
         self._aborted = False

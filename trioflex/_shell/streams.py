@@ -12,6 +12,7 @@ import trio
 
 from .._sansio.upgrade import Address, parse_url
 from .._vocabulary.errors import ConnectFailed
+from .tcp import direct
 from .tls import TlsStream
 from .transport import Target
 
@@ -36,7 +37,7 @@ async def open_socket_stream(target: Target) -> trio.abc.Stream:
             final=True,
         )
     try:
-        stream = await trio.open_tcp_stream(address.host, address.port)
+        stream = direct(await trio.open_tcp_stream(address.host, address.port))
     except UnicodeError as exc:
         why = "its host cannot be looked up"
         raise ConnectFailed(f"cannot open {address.shown}: {why}", final=True) from exc

@@ -25,7 +25,7 @@ from typing import Final
 
 import trio
 
-from .prompt import WriteNow, prompt_writer
+from .tcp import WriteNow, write_now
 
 RECORD: Final = 16 * 1024
 """Most plain text that one record holds (RFC 8446, 5.1): so much asked for, and none is halved."""
@@ -60,7 +60,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._torn = False  # a record was cut short: whatever followed would be taken for its rest
         self._settling: trio.Event | None = None  # while the reader writes
-        self._write_below = prompt_writer(transport_stream)
+        self._write_below = write_now(transport_stream)
         self._unsent = b""  # encrypted, and to go before all else
         self.write_now: WriteNow | None = None if self._write_below is None else self._write_now
 
@@ -233,7 +233,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
             self._torn = False
 
     def _write_now(self, data: bytes) -> int:
-        """Encrypt all of it, and write as much as needs no waiting; see ``prompt.py``.
+        """Encrypt all of it, and write as much as needs no waiting; see ``tcp.py``.
 
         Returns:
             How many bytes will not have to be sent again: all or none. While not all of them are

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import ssl
 
 import attrs
@@ -17,11 +15,8 @@ from tests import acme
 from trioflex import Disconnected, InternalError, OutcomeUnknown, TicketState
 from trioflex._sansio.frames import FrameReader
 from trioflex._shell.framed import FramedTransport
-from trioflex._shell.prompt import prompt_writer
 from trioflex._shell.tls import TlsStream
 from trioflex.testing import ScriptedPeer
-
-posix = pytest.mark.skipif(os.name != "posix", reason="elsewhere a socket is no file")
 
 
 class Taking(trio.abc.Stream):
@@ -154,36 +149,6 @@ async def test_leaving_with_a_rest_says_nothing_more(autojump_clock):
 
 
 # -- streams -------------------------------------------------------------------------------------
-
-
-async def test_a_stream_that_only_writes_in_its_own_time(autojump_clock):
-    """Streams in memory, say: nobody writes at once."""
-    near, _ = memory_stream_pair()
-
-    assert prompt_writer(near) is None
-    assert not transport_over(near).writes_now
-
-
-@posix
-async def test_a_socket_takes_what_it_has_room_for():
-    """And says how much that was; nothing, where it is closed or broken."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    stream = await trio.open_tcp_stream(*listener.getsockname())
-    peer, _ = listener.accept()
-    write = prompt_writer(stream)
-    assert write is not None
-
-    assert 5 == write(b"hello")
-    assert b"hello" == peer.recv(100)
-    taken = 0
-    while (more := write(bytes(1 << 20))) > 0:
-        taken += more
-    assert 0 == write(b"x")
-    peer.close()
-    listener.close()
-    await stream.aclose()
-    assert 0 == write(b"x")
-    assert taken > 0
 
 
 @pytest.mark.parametrize("room", [0, 1, 5, 30, 1 << 20])
