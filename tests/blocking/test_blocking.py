@@ -73,8 +73,11 @@ def drop(exchange):
 
 
 @contextmanager
-def interrupted(*delays):
-    """Press Ctrl-C so many seconds after the block began, and want to see it come out."""
+def interrupted(*delays, at_once=True):
+    """Press Ctrl-C so many seconds after the block began, and want to see it come out.
+
+    Where not at once, the block says when the seconds begin, by calling what it is given.
+    """
 
     over = False
 
@@ -83,11 +86,16 @@ def interrupted(*delays):
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     timers = [threading.Timer(delay, press) for delay in delays]
-    for timer in timers:
-        timer.start()
+
+    def begin():
+        for timer in timers:
+            timer.start()
+
+    if at_once:
+        begin()
     try:
         with pytest.raises(KeyboardInterrupt):
-            yield
+            yield begin
     finally:
         over = True
         for timer in timers:
@@ -453,12 +461,13 @@ def test_ctrl_c_while_subscribing(client, exchange):
 def test_ctrl_c_twice_hurries_the_leaving(exchange):
     """The first ends the block, the second the polite close that the venue does not answer."""
     began = time.monotonic()
-    with interrupted(0.2, 0.5):
+    with interrupted(0.2, 0.5, at_once=False) as begin:
         with blocking.open_client(
             coinflex.VENUE, url=exchange.url, timeouts=Timeouts(close=30)
         ) as client:
-            exchange.do(lambda simulated: simulated.stall())
             with client.subscribe(TICKER, overflow=Overflow.LATEST) as receiver:
+                exchange.do(lambda simulated: simulated.stall())
+                begin()  # earlier, both might come while this opens
                 for _ in receiver:
                     pass
     assert 10 > time.monotonic() - began
