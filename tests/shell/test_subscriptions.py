@@ -595,10 +595,11 @@ async def test_a_fast_reader_never_overflows_however_large_reads_are(
 @pytest.mark.parametrize(
     ("channels", "size"), [(1, 256 * 1024), (50, 400 * 1024), (400, 1024 * 1024)]
 )
-async def test_reads_grow_with_the_channels(
+async def test_reads_grow_with_the_channels_in_them(
     acme_client, exchange, model, autojump_clock, channels, size
 ):
-    """A wake-up is to be worth its while where many tasks are woken; a read stays bounded."""
+    """A wake-up is to be worth its while where many tasks are woken; a read stays bounded, and
+    channels that are silent make no difference."""
     transports = []
 
     @contextlib.asynccontextmanager
@@ -614,7 +615,11 @@ async def test_reads_grow_with_the_channels(
     ):
         for number in range(channels):
             await stack.enter_async_context(client.subscribe(acme.Trades(f"X{number}")))
-        model.push("trades:X0", 1)
+        for number in range(channels):
+            model.push(f"trades:X{number}", 1)
         await settle()
-
         assert [size] == [transport.read_size for transport in transports]
+
+        model.push("trades:X0", 2)
+        await settle()
+        assert [256 * 1024] == [transport.read_size for transport in transports]

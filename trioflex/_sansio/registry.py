@@ -105,6 +105,8 @@ class Registry:
         self._bootstrap = bootstrap
         self.entries: dict[Channel[Any], Entry] = {}
         self.dirty: list[Entry] = []
+        self.deliveries: int = 0
+        """Times that items were handed to the receivers of a channel."""
         self.unrouted: int = 0
         """Pushes that nobody wanted."""
         self.connection: int = 0
@@ -293,6 +295,7 @@ class Registry:
         if entry.batch:
             entry.batch.extend(items)
             return
+        self.deliveries += 1
         for member in entry.members:  # to put does not run anybody: no one joins or leaves
             member.subscriber.put(items, entry.snapshot)
         if entry.follow is not None:

@@ -59,9 +59,9 @@ than 1 % of such a read."""
 
 READ_CHANNEL: Final = 8 * 1024
 READ_MOST: Final = 1024 * 1024
-"""Bytes of a read for each channel, within limits. A read wakes the task of each channel that is in
-it, for 5 us, however few messages there are for it; 8 KiB are 32, and the wake-up a sixth of them.
-One read must not hold up the program for long, though: 1 MiB takes some 5 ms."""
+"""Bytes of a read for each channel that was in the last one, within limits. A read wakes the task
+of each channel in it, for 5 us, however few messages there are for it; 8 KiB are 32, and the wake-up
+a sixth of them. One read must not hold up the program for long, though: 1 MiB takes some 5 ms."""
 
 
 class Connection:
@@ -215,6 +215,7 @@ class Connection:
 
     async def _receive_loop(self, transport: Transport) -> None:
         self._dispatcher.events(self.session.open())
+        registry = self.core.registry
         try:
             while True:
                 frames = await transport.receive()
@@ -224,18 +225,16 @@ class Connection:
                     self._check_pong(transport)
                 if len(frames) > CROWD:
                     await trio.lowlevel.cancel_shielded_checkpoint()  # they are in our hands
+                before = registry.deliveries
                 self._dispatcher.frames(frames)
-                transport.read_size = self._read_size()
+                worth = (registry.deliveries - before) * READ_CHANNEL
+                transport.read_size = min(max(READ_SIZE, worth), READ_MOST)
         except Disconnected as exc:
             lost = Loss(message=str(exc), close_code=exc.code, close_reason=exc.reason, error=exc)
             self.end(lost if self._farewell is None else self._farewell)
         except RemoteProtocolError as exc:
             logger.warning("%s #%d: %s", self.core.venue.name, self.number, exc)
             self.end(Loss(message=str(exc), error=exc))
-
-    def _read_size(self) -> int:
-        """Return how many bytes the next read may bring."""
-        return min(max(READ_SIZE, len(self.core.registry.entries) * READ_CHANNEL), READ_MOST)
 
     async def _send_loop(self, transport: Transport) -> None:
         while True:
