@@ -22,11 +22,12 @@ COMPILED = (
     "trioflex/book.py",
     "trioflex/venues/_floor/kept_book.py",
 )
-"""What is compiled. The frames are worth 1.15 to 1.35 times the rate of a whole client, the book
-and its index together 1.6 times the updates (the index alone nothing: half of the calls would
-cross over). Compiling the backlog, the kept book, the gathering of a read, the registry, outbox,
-correlator and codec changed nothing that could be told from noise, or for the worse: they mostly
-call msgspec, dictionaries and deques, which are C in either build.
+"""What is compiled. The frames are worth 1.2 times the rate of a whole client, the kept book 1.05,
+the book and its index together 1.6 times the updates (the index alone nothing: half of the calls
+would cross over). Compiling the gathering of a read, the registry, outbox, correlator and codec
+changed nothing that could be told from noise, and the receiver and its backlog made it worse: they
+mostly call msgspec, dictionaries and deques, which are C in either build, and a compiled coroutine
+is a dearer one.
 
 No module that defines msgspec structures may be among them: mypyc drops the ``frozen=True`` in the
 head of a class (attrs' decorators it applies)."""

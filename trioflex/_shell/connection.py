@@ -60,8 +60,9 @@ than 1 % of such a read."""
 READ_CHANNEL: Final = 8 * 1024
 READ_MOST: Final = 1024 * 1024
 """Bytes of a read for each channel that was in the last one, within limits. A read wakes the task
-of each channel in it, for 5 us, however few messages there are for it; 8 KiB are 32, and the wake-up
-a sixth of them. One read must not hold up the program for long, though: 1 MiB takes some 5 ms."""
+of each channel in it, for 5 us, however few messages there are for it; 8 KiB are 32, and the
+wake-up a sixth of them. One read must not hold up the program for long, though: 1 MiB takes some
+5 ms."""
 
 
 class Connection:
