@@ -25,7 +25,10 @@ LIVELY = [
 ]
 """Items of a book and a ticker that are live, and of others that are not yet."""
 
-FRAMES = [json.dumps(message).encode() for message in [*LIVELY, *LIVELY, *MESSAGES]]
+UNLISTED = [{**message, "base": 51999} for message in MESSAGES if "base" in message]
+"""About an asset that is not in the venue's table."""
+
+FRAMES = [json.dumps(message).encode() for message in [*LIVELY, *LIVELY, *MESSAGES, *UNLISTED]]
 
 
 def one_by_one(frames):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 from msgspec import UNSET
 
@@ -154,6 +155,41 @@ def test_a_trade_volume_changes(talk):
     )  # fmt: skip
     assert isinstance(notice, coinflex.TradeVolumeChanged)
     assert ("XBT", D("1.5"), 15000) == (notice.asset, notice.volume, notice.scaled_volume)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (MINE, coinflex.OrderOpened),
+        ({**MODIFIED, "tonce": None}, coinflex.OrderModified),
+        ({**CLOSED, "tonce": None}, coinflex.OrderClosed),
+        (BOUGHT, coinflex.OrdersMatched),
+    ],
+)
+def test_an_asset_that_the_table_lacks_has_a_number_all_the_same(talk, message, kind):
+    """The venue adds assets: yours are told like all others, equal to notices made by hand."""
+    new = item(talk, {**message, "base": 51999}, OWN)
+    listed = item(talk, message, OWN)
+    assert (51999, "#51999", "USDT") == (new.base_id, new.base, new.counter)
+    assert message["quantity"] == new.scaled_quantity
+    assert coinflex.ASSETS.bind(kind) is type(new) is type(listed)
+    assert msgspec.structs.replace(listed, base_id=51999) == new
+
+
+def test_a_notice_made_by_hand_equals_the_one_that_came(talk):
+    """With the class that the venue's table gives, for tests of one's own."""
+    made = coinflex.ASSETS.bind(coinflex.OrderOpened)(
+        base_id=XBT, counter_id=USDT, id=730021, scaled_quantity=2500, scaled_price=86500000,
+        time=1583020800123456,
+    )  # fmt: skip
+    assert made == item(talk, OPENED)
+
+
+def test_numbers_of_listed_assets_are_not_made_anew(talk):
+    """Two objects less for each of thousands of notices a second."""
+    first, second = item(talk, OPENED), item(talk, MODIFIED)
+    assert first.base_id is second.base_id
+    assert first.counter_id is second.counter_id
 
 
 def test_the_same_notice_has_other_decimals_elsewhere():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import attrs
 import msgspec
@@ -21,6 +21,9 @@ from .._amounts import EXACT
 from .amounts import MAX_INT, check_scale, digits_of
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+PAIR: Final = {"base_id": "base", "counter_id": "counter"}
+"""The fields of a notice that name its pair, and what the venue calls them."""
 
 
 @attrs.frozen
@@ -114,9 +117,12 @@ class AssetTable:
         if bound is None:
             parts: Mapping[str, type[msgspec.Struct]] = getattr(shape, "_parts", {})
             config = shape.__struct_config__
+            fields: list[Any] = [(name, _tuple_of(self.bind(part))) for name, part in parts.items()]
+            if config.tag is not None:
+                fields += self._listed(shape)
             bound = self._bound[shape] = msgspec.defstruct(
                 shape.__name__,
-                [(name, _tuple_of(self.bind(part))) for name, part in parts.items()],
+                fields,
                 bases=(shape,),
                 namespace={"_table": self, "__doc__": shape.__doc__},
                 module=shape.__module__,
@@ -127,6 +133,20 @@ class AssetTable:
                 kw_only=True,
             )
         return bound
+
+    def _listed(self, notice: type[msgspec.Struct]) -> list[Any]:
+        """Return the fields of a notice that name its pair, for the assets of this table only.
+
+        The decoder then hands out numbers that are there already instead of making two for each
+        notice, which is 0.05 of all that a message costs. Notices about other assets are decoded
+        apart (:meth:`Dialect.any_notice`); made by hand, a notice takes any number.
+        """
+        numbers: Any = Literal[tuple(self._names)]
+        return [
+            (name, numbers, msgspec.field(name=PAIR[name]))
+            for name in notice.__struct_fields__
+            if name in PAIR
+        ]
 
     def extended(self, assets: Iterable[Asset] = (), markets: Iterable[Market] = ()) -> AssetTable:
         """Return a table with more assets, and with pairs added or replaced.
@@ -150,6 +170,8 @@ class AssetTable:
             merged[asset.name] = asset
         pairs = dict(self.markets)
         pairs.update({(market.base, market.counter): market for market in markets})
+        if merged == self.assets and pairs == self.markets:
+            return self  # so that items made by hand with ASSETS equal those of VENUE's sessions
         return attrs.evolve(self, assets=merged, markets=pairs)
 
     # -- from the wire -------------------------------------------------------------------------

@@ -55,9 +55,13 @@ class Dialect:
             notices.TradeVolumeChanged,
         )
         bound: Any = notices.Welcome
+        unbound: Any = notices.Welcome
         for kind in kinds:
             bound |= assets.bind(kind)
+            unbound |= kind
         self.notice: Decoder[Any] = Decoder(self.name, bound, redact=redact)
+        """Of notices about assets of the table."""
+        self._unbound_notice: Decoder[Any] = Decoder(self.name, unbound, redact=redact)
         self.notice_names = {"Welcome", *(kind.__struct_config__.tag for kind in kinds)}
         self.notice_head = Decoder[notices.NoticeHead](self.name, notices.NoticeHead, redact=redact)
         self.reply_head = Decoder[ReplyHead](self.name, ReplyHead, redact=redact)
@@ -72,6 +76,18 @@ class Dialect:
             decoder = self._shapes[shape] = Decoder(self.name, bound, redact=redact)
         value: S = decoder(frame)
         return value
+
+    def any_notice(self, frame: bytes) -> Any:
+        """Decode a notice, whatever assets it is about.
+
+        Raises:
+            RemoteProtocolError: it is malformed.
+        """
+        notice = self._unbound_notice(frame)
+        if not isinstance(notice, Wire):
+            return notice
+        bound = self.assets.bind(type(notice))
+        return bound(**{name: getattr(notice, name) for name in bound.__struct_fields__})
 
     def ignored(self, frame: bytes) -> Ignored:
         """Return what there is to say of a well-formed frame that means nothing to us."""

@@ -292,8 +292,8 @@ class FloorSession:
         dialect = self._dialect
         name = dialect.notice_head(frame).notice
         if name in dialect.notice_names:
-            notice = dialect.notice(frame)  # it raises, with the reason
-            return self._handle(notice)
+            # About an asset that the table lacks; or it raises, with the reason.
+            return self._handle(dialect.any_notice(frame))
         if name is UNSET:
             head = dialect.reply_head(frame)
             if head.error_code is not UNSET:
