@@ -100,3 +100,23 @@ def test_it_takes_items_of_books_only():
     """Anything else is a bug in the session, and says so."""
     with pytest.raises(TypeError, match="int is no item of an order book"):
         KeptBook().apply(1)
+
+
+@given(st.permutations([1, 2, 3, 4]), st.lists(st.integers(1, 2), min_size=4, max_size=4))
+def test_a_late_joiners_queue_is_that_of_the_first(numbers, times):
+    """Orders of one moment, too, stand as they came."""  # S3
+    kept, first, late = KeptBook(), OrderBook(), OrderBook()
+    items = [BIND(coinflex.BookSnapshot)(**PAIR, orders=())]
+    items += [
+        BIND(coinflex.OrderOpened)(**PAIR, id=number, scaled_quantity=1, scaled_price=10, time=time)
+        for number, time in zip(numbers, sorted(times), strict=True)
+    ]
+    kept.apply_all(items)
+    for item in items:
+        first.apply(item)
+
+    late.apply(kept.snapshot())
+
+    price = first.best_bid.price
+    assert numbers == [order.id for order in first.bids.orders_at(price)]
+    assert first.bids.orders_at(price) == late.bids.orders_at(price)

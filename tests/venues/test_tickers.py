@@ -195,3 +195,14 @@ def test_late_joiners_get_the_newest(talk):
         assert ticker is latest.snapshot()
     latest.invalidate()
     assert latest.snapshot() is None
+
+
+def test_a_change_that_nobody_asked_for_is_shown_as_it_came():
+    """Of a ticker just left: a part of it, which nothing can make whole any more."""
+    talk = anonymous()
+    talk.starts(TICKER, **TICKER_REPLY)
+    talk.watches(TICKER, on=False)
+
+    assert [Ignored({"notice": "TickerChanged", **PAIR, "bid": 1})] == talk.hears(
+        {"notice": "TickerChanged", **PAIR, "bid": 1}
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -124,7 +125,7 @@ class KeptBook:
     def _load(self, snapshot: BookSnapshot) -> None:
         self.invalidate()
         self._first = msgspec.structs.replace(snapshot, orders=())
-        for order in sorted(snapshot.orders, key=lambda order: (order.time, order.id)):
+        for order in sorted(snapshot.orders, key=attrgetter("time")):
             self._orders[order.id] = order
 
     def _amend(self, item: OrderModified) -> None:

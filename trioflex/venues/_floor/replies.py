@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -124,7 +125,7 @@ class BookSnapshot(Paired, frozen=True, gc=False, kw_only=True):
     """A whole book: up to the best 1,000 orders of each side. :meth:`book` makes levels of it."""
 
     orders: tuple[BookOrder, ...]
-    """In no particular order."""
+    """In time priority: from a venue by time, then by number."""
     scaled_bid_horizon: int | None = None
     """Bids below this price may be missing, if some are."""
     scaled_ask_horizon: int | None = None
@@ -139,8 +140,9 @@ class BookSnapshot(Paired, frozen=True, gc=False, kw_only=True):
     def update_book(self, book: OrderBook, /) -> None:
         """Start a book over."""
         table = self._table
-        # Time priority of a snapshot: by time, then by number.
-        orders = sorted(self.orders, key=lambda order: (order.time, order.id))
+        # Made by hand they may be in any order. Those of one moment are as they should be: in a
+        # book that was kept they stand as they came.
+        orders = sorted(self.orders, key=attrgetter("time"))
         book.load(
             [
                 Resting(order.id, order.scaled_price, order.scaled_quantity, order.time)

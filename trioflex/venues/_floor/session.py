@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import attrs
+import msgspec
 from msgspec import UNSET
 
 from ..._sansio.codec import MALFORMED, encode
@@ -273,7 +274,8 @@ class FloorSession:
     def _ticker(self, change: replies.TickerSnapshot) -> list[Event]:
         feed = self._feeds.get((change.base_id, change.counter_id))
         if feed is None:
-            return [Ignored(change)]
+            # As it came: it is a part of a ticker, with nothing to make it whole.
+            return [Ignored(msgspec.to_builtins(change))]
         if feed.ticker is None:
             feed.early.append(change)
             return []

@@ -49,14 +49,17 @@ class WatchOrders(_Watch["shapes.BookSnapshot | None"]):
     def value(self, frame: bytes, replies: Replies) -> shapes.BookSnapshot | None:
         if not self.watch:
             return None
-        orders = replies.decode(frame, shapes.BookOrders).orders
+        orders = sorted(
+            replies.decode(frame, shapes.BookOrders).orders,
+            key=lambda order: (order.time, order.id),
+        )
         assets = replies.assets
         bids = [order.scaled_price for order in orders if order.scaled_quantity > 0]
         asks = [order.scaled_price for order in orders if order.scaled_quantity < 0]
         return assets.bind(shapes.BookSnapshot)(
             base_id=assets.asset(self.base).id,
             counter_id=assets.asset(self.counter).id,
-            orders=orders,
+            orders=tuple(orders),
             # A side that came full goes on behind its worst price, unseen.
             scaled_bid_horizon=min(bids) if len(bids) >= shapes.SNAPSHOT_DEPTH else None,
             scaled_ask_horizon=max(asks) if len(asks) >= shapes.SNAPSHOT_DEPTH else None,
