@@ -305,3 +305,27 @@ async def test_a_bug_in_the_session_is_the_clients_failure(acme_client, exchange
             pytest.fail("entered")
 
     assert InternalError is type(caught.value.__cause__)
+
+
+async def test_a_receiver_that_was_closed_asks_no_more(acme_client, autojump_clock):
+    """Not even the question that was due next."""
+    async with acme_client() as client, client.poll(HELLO, every=2) as receiver:
+        await receiver.receive()
+        await receiver.aclose()
+        asked = client.statistics().requests
+        await trio.sleep(10)
+
+        assert asked == client.statistics().requests
+
+
+async def test_a_receiver_that_overflowed_asks_no_more(acme_client, autojump_clock):
+    """Nobody can have the answers."""
+    async with (
+        acme_client() as client,
+        client.poll(HELLO, every=2, buffer=4, overflow=Overflow.FAIL),
+    ):
+        await trio.sleep(60)
+        asked = client.statistics().requests
+        await trio.sleep(60)
+
+        assert asked == client.statistics().requests

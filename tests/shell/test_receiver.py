@@ -388,6 +388,83 @@ async def test_batches_are_what_is_there(autojump_clock):
     assert [[4]] == [batch async for batch in batches]
 
 
+async def test_every_waiter_learns_that_it_is_over(autojump_clock):
+    """Several tasks share a receiver that fails before the first of them has run."""
+    receiver = started(buffer=4, overflow=Overflow.FAIL)
+    ends = []
+
+    async def work():
+        try:
+            ends.append(await receiver.receive())
+        except ReceiverOverflow:
+            ends.append("overflow")
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(work)
+        await trio.testing.wait_all_tasks_blocked()
+        receiver.put([1], None)
+        receiver.put([2, 3, 4, 5], None)
+
+    assert sorted(ends, key=str) == [1, *["overflow"] * 7]
+
+
+async def test_no_item_lies_there_while_a_task_waits(autojump_clock):
+    """An overflow brings markers and a snapshot besides the items: enough tasks are woken."""
+    receiver = started(buffer=4)
+
+    async def work():
+        await receiver.receive()
+        await trio.sleep(1000)  # a long job
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(work)
+        await trio.testing.wait_all_tasks_blocked()
+        receiver.put([1], lambda: "state")
+        receiver.put([2, 3, 4, 5], lambda: "state")
+        await trio.sleep(1)
+        statistics = receiver.statistics()
+        nursery.cancel_scope.cancel()
+
+    assert (0, 3) == (statistics.buffered, statistics.tasks_waiting)
+
+
+def test_gaps_alone_do_not_fill_the_memory():  # S1
+    """Of a reader that stands still, under ``FAIL``: reconnect after reconnect."""
+    receiver = started(buffer=4, overflow=Overflow.FAIL)
+    for number in range(1000):
+        receiver.gap(Gap(GapReason.DISCONNECTED, connection=number))
+        receiver.resume(Resumed(True), [number])
+
+    assert receiver.statistics().buffered <= 4 + 4
+    with pytest.raises(ReceiverOverflow):
+        while True:
+            receiver.receive_nowait()
+
+
+@pytest.mark.parametrize("method", ["receive", "__anext__"])
+async def test_who_was_robbed_keeps_its_turn(autojump_clock, method):
+    """First come, first woken, though somebody else took the item that it was woken for."""
+    receiver, got = started(), []
+
+    async def work(name):
+        got.append((name, await getattr(receiver, method)()))
+
+    async with trio.open_nursery() as nursery:
+        for name in "ab":
+            nursery.start_soon(work, name)
+            await trio.testing.wait_all_tasks_blocked()
+        receiver.put([1], None)
+        assert 1 == receiver.receive_nowait()
+        await trio.testing.wait_all_tasks_blocked()
+        receiver.put([2], None)
+        await trio.testing.wait_all_tasks_blocked()
+        receiver.put([3], None)
+
+    assert [("a", 2), ("b", 3)] == got
+
+
 # -- the machine ---------------------------------------------------------------------------------
 
 
@@ -398,14 +475,16 @@ class Model:
     """
 
     def __init__(self, buffer, overflow):
-        self.buffer, self.overflow, self.items, self.lost = buffer, overflow, [], 0
+        self.buffer, self.overflow, self.items = buffer, overflow, []
+        self.lost = False
+        self.dropped = 0  # because of that
         self.promised = False  # the reader has seen that a snapshot comes next
         self.known = 0  # what a gap that was read has told already
 
     def put(self, items, state, buffered):
         surplus = buffered + len(items) - self.buffer
         if self.lost or (buffered and surplus > 0 and self.overflow is FAIL):
-            self.lost += len(items)
+            self.fail(items)
             return
         if buffered and surplus > 0:
             if self.overflow is LATEST:
@@ -414,6 +493,10 @@ class Model:
                 gap = Gap(GapReason.OVERFLOW, dropped=self.clear())
                 self.items = [gap, Resumed(state is not None)] + [state] * (state is not None)
         self.items += items
+
+    def fail(self, items):
+        self.lost = True
+        self.dropped += len(items)
 
     def clear(self):
         dropped = sum(item.dropped for item in self.items if isinstance(item, Gap))
@@ -439,7 +522,9 @@ class Model:
                 self.conflate(1)
             self.items.append(gap)
 
-    def resume(self, resumed, items):
+    def resume(self, resumed, items, buffered):
+        if self.overflow is FAIL and buffered > self.buffer + 1:
+            self.fail(items if not self.lost else [])
         if not self.lost:
             self.items += [resumed, *items]
 
@@ -510,7 +595,7 @@ class ReceiverMachine(RuleBasedStateMachine):
         items = [("full", self.number)] if whole else []
         resumed = Resumed(whole, float(self.number))
         self.arrived += len(items) * (not self.model.lost)
-        self.model.resume(resumed, items)
+        self.model.resume(resumed, items, len(waiting(self.receiver)))
         self.receiver.resume(resumed, items)
 
     @rule(count=st.sampled_from([1, 1, 2, 5, 100]))
@@ -566,7 +651,7 @@ class ReceiverMachine(RuleBasedStateMachine):
             + statistics.conflated
         )
         dropped = sum(item.dropped for item in shown if isinstance(item, Gap))
-        assert statistics.dropped == (self.model.lost if self.overflow is FAIL else dropped)
+        assert statistics.dropped == (self.model.dropped if self.overflow is FAIL else dropped)
         assert statistics.buffered == len(waiting(self.receiver)) <= statistics.peak
 
 

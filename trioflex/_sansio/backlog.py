@@ -16,6 +16,7 @@ before it is read; that spares each a way through the deque.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from operator import length_hint
@@ -71,7 +72,8 @@ class Backlog:
         self.gaps = 0
         self.resumed = 0
         self.lost = 0
-        """Items that found no room under ``FAIL``; from the first one on nothing more is taken."""
+        """Items that found no room under ``FAIL``, 1 at least if it was a marker; from the first
+        one on nothing more is taken."""
         self._overflow = overflow
         self._promised: list[Any] = []
         """Snapshots that a ``Resumed`` promises, under ``LATEST``; some may be read."""
@@ -114,12 +116,16 @@ class Backlog:
                 self.received += 1
         self._append(items)
 
-    def put(self, items: Sequence[Any], state: Callable[[], Any] | None) -> None:
+    def put(self, items: Sequence[Any], state: Callable[[], Any] | None) -> int:
         """Take the items of one read.
 
         Args:
             items: no markers among them.
             state: gives a snapshot of what was before them, for a channel that has one.
+
+        Returns:
+            How many readers have something to take that had nothing before: all, once items are
+            :attr:`lost`.
         """
         count = len(items)
         self.received += count
@@ -129,17 +135,17 @@ class Backlog:
             self.hand = iter(items)
             if count > self.peak:
                 self.peak = count
-            return
+            return count
         if self.lost or waiting + count > self.limit:
             if self._overflow is Overflow.FAIL:
-                self.dropped += count
-                self.lost += count
-                return
+                return self._fail(count)
             if self._overflow is Overflow.LATEST:
                 self._conflate(waiting + count - self.limit)
             else:
                 self._start_over(state)
+                count = len(self.behind) + count
         self._append(items)
+        return count
 
     def gap(self, gap: Gap) -> None:
         """Take the beginning of a gap; it always fits."""
@@ -150,16 +156,27 @@ class Backlog:
             self._conflate(1)
         self._append((gap,))
 
-    def resume(self, resumed: Resumed, items: Sequence[Any]) -> None:
-        """Take the end of a gap, and what comes first behind it."""
-        self.resumed += 1
+    def resume(self, resumed: Resumed, items: Sequence[Any]) -> int:
+        """Take the end of a gap, and what comes first behind it; return as :meth:`put` does."""
         self.received += len(items)
+        if self._overflow is Overflow.FAIL and len(self) > self.limit + 1:
+            # One more gap fits into a full buffer. All gaps of a reader that stands still would
+            # fill the memory, with a snapshot each.
+            return self._fail(len(items))
+        self.resumed += 1
         if self._overflow is Overflow.LATEST:
             waiting = {id(item) for item in self._take_back()}
             self._promised = [item for item in self._promised if id(item) in waiting]
             if resumed.snapshot:
                 self._promised.append(items[0])
         self._append((resumed, *items))
+        return 1 + len(items)
+
+    def _fail(self, count: int) -> int:
+        """Take nothing more, from these items on; return how many readers are to know."""
+        self.dropped += count
+        self.lost += count or 1
+        return sys.maxsize
 
     def _append(self, items: Sequence[Any]) -> None:
         self.behind.extend(items)

@@ -88,6 +88,7 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
         self._live = False
         self._gap_began: float | None = None
 
+    @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> Receiver[R]:
         supervisor = self._supervisor
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -104,6 +105,7 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
             raise
         return self._receiver
 
+    @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -124,6 +126,7 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
         self._receiver.end(broken)
         self._scope.cancel()
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Ask until somebody ends it. Raises nothing but cancellation from outside."""
         try:
@@ -140,8 +143,10 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
 
     async def _poll(self) -> None:
         due = trio.current_time()
-        while not self._receiver._over:
+        while True:
             await trio.sleep_until(due)
+            if self._receiver._finished:
+                return
             went_out = self._core.counters.attempts
             try:
                 value = await self._ask(self._request)
