@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import pytest
 import trio
@@ -17,6 +17,7 @@ from trioflex import (
     RefusalKind,
     Refused,
     ReplyLost,
+    RequestError,
     TicketState,
     Timeouts,
 )
@@ -312,7 +313,7 @@ async def test_the_caller_can_settle_what_it_found_out(acme_client, exchange, au
     async with acme_client() as client:
         exchange.silence("place", execute=False)
         ticket = await client.submit(ORDER)
-        with pytest.raises(LocalProtocolError, match="queued"):
+        with pytest.raises(LocalProtocolError, match=r"queued|sent"):
             ticket.settle(5)
         with pytest.raises(OutcomeUnknown):
             await ticket.reply()
@@ -437,3 +438,121 @@ async def test_only_writes_count_as_outcomes_that_are_unknown(
         with pytest.raises(ReplyLost):
             await client.request(acme.Echo("anybody?"))
         assert 0 == client.statistics().outcome_unknown
+
+
+@pytest.mark.parametrize("method", ["request", "submit"])
+async def test_asking_in_vain_lets_others_run(acme_client, autojump_clock, method):
+    """Who asks again at once, while there is no connection, does not stop the way back to one."""
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with acme_client() as client, trio.open_nursery() as nursery:
+        await client.disconnect()
+        nursery.start_soon(others)
+        for _ in range(100):
+            with pytest.raises(NotSent):
+                await getattr(client, method)(acme.Echo("x"))
+        nursery.cancel_scope.cancel()
+
+    assert turns > 10
+
+
+async def left_in_order(client, frames, names):
+    """Return these texts in the order in which they left."""
+    left = []
+    async for frame in frames:
+        if frame.direction == ">":
+            left += [name for name in names if f'"{name}"' in frame.text]
+        if len(left) == len(names):
+            return left
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_who_asked_first_leaves_first(acme_client, autojump_clock, seed):  # R9
+    """Even if the queue, full at first, had room in the same turn; Trio runs tasks in any order."""
+    asked = []
+
+    async def ask(client, name):
+        asked.append(name)
+        with suppress(NotSent):
+            await client.request(acme.Limited(name))
+
+    async with acme_client() as client, client.frames() as frames, trio.open_nursery() as nursery:
+        tickets = [await client.submit(acme.Limited(f"{n}")) for n in range(66)]
+        assert 64 == client.statistics().queued
+        nursery.start_soon(ask, client, "first")
+        while not asked:
+            await trio.lowlevel.checkpoint()
+        assert tickets[-1].withdraw()
+        nursery.start_soon(ask, client, "second")
+
+        assert asked == await left_in_order(client, frames, ["first", "second"])
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_ticket_and_a_request_leave_in_their_order(acme_client, autojump_clock, seed):  # R9
+    """A ticket does not wait for a turn before it leaves."""
+    async with acme_client() as client, client.frames() as frames, trio.open_nursery() as nursery:
+        asked = []
+
+        async def ask(name, method):
+            asked.append(name)
+            await method(acme.Echo(name))
+
+        nursery.start_soon(ask, "one", client.submit)
+        nursery.start_soon(ask, "two", client.request)
+        nursery.start_soon(ask, "three", client.submit)
+        left = await left_in_order(client, frames, ["one", "two", "three"])
+
+        assert asked == left
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("turn", range(4))
+async def test_an_answer_that_was_read_is_an_answer(
+    acme_client, exchange, autojump_clock, turn, seed
+):  # R3
+    """Whatever ends the connection while a large read is in our hands."""
+    transports, handed = [], []
+
+    @asynccontextmanager
+    async def connector(target):
+        async with exchange.byte_connector(target) as transport:
+            transports.append(transport)
+            yield transport
+
+    async with acme_client(connector=connector, timeouts=Timeouts(reply=60)) as client:
+        await trio.testing.wait_all_tasks_blocked()
+        exchange.silence("place")
+        ticket = await client.submit(acme.Place("a", 1))
+        due = trio.current_time() + 10  # when whoever writes is given up
+
+        async def receive():
+            if handed:
+                await trio.sleep_forever()
+            await trio.sleep_until(due)
+            for _ in range(turn):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            handed.append(ticket.state)
+            answer = json.dumps({"id": ticket.key, "result": 77}).encode()
+            return [answer, *[b'{"x": 1}'] * 256]
+
+        async def write(messages):
+            await trio.sleep_forever()
+
+        transports[0].receive = receive
+        exchange.model.push("orders", {"x": 1})  # so that the next read is ours
+        await trio.testing.wait_all_tasks_blocked()
+        transports[0].send_now = lambda messages: False
+        transports[0].send = write
+        with suppress(RequestError):
+            await client.request(acme.Echo("stuck"))
+
+        read_in_time = handed == [TicketState.SENT]
+        assert (TicketState.ANSWERED if read_in_time else TicketState.UNKNOWN) is ticket.state

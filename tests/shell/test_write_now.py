@@ -330,3 +330,54 @@ async def test_the_ticket_of_a_request_that_left_tells_the_truth(
             await client.request(acme.Place("a", 1))
 
         assert [TicketState.SENT] == [ticket.state for ticket in client.unsettled]
+
+
+async def test_nothing_follows_a_close():
+    """A Close is `send`'s to write, alone."""
+    stream = Taking(1000)
+    transport = transport_over(stream)
+    transport.close()
+
+    assert not transport.send_now(["one"])
+    assert 0 == stream.at_once
+    await transport.send([])
+    assert 8 == (await ScriptedPeer(stream.far).receive_frame()).opcode
+    assert 0 == transport.statistics().messages_out
+
+
+async def test_a_message_counts_once_it_is_out():
+    """Half of one is none."""
+    stream = Taking(5)
+    transport = transport_over(stream)
+
+    assert not transport.send_now(["one"])
+    assert 0 == transport.statistics().messages_out
+    await transport.send(["two"])
+    assert 2 == transport.statistics().messages_out
+    assert ["one", "two"] == await texts(stream.far, 2)
+
+
+async def test_what_is_owed_since_the_writing_is_written(acme_client, exchange, autojump_clock):
+    """A transport may ask for `send` in the middle of `send_now`."""
+    transports = []
+
+    @contextlib.asynccontextmanager
+    async def connector(target):
+        async with exchange.byte_connector(target) as transport:
+            send_now = transport.send_now
+
+            def send_and_owe(messages):
+                done = send_now(messages)
+                transport.ping()
+                return done
+
+            transport.send_now = send_and_owe
+            transports.append(transport)
+            yield transport
+
+    async with acme_client(connector=connector) as client:
+        await trio.testing.wait_all_tasks_blocked()
+        await client.request(acme.Echo("x"))
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert 1 == transports[0].statistics().pings

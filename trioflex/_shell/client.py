@@ -44,6 +44,7 @@ class Client:
 
     # -- asking --------------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     async def request(self, request: Request[R], *, send_within: float = math.inf) -> R:
         """Send a request and wait for its reply.
 
@@ -65,10 +66,14 @@ class Client:
         Cancellation: if it has not left it is withdrawn and never will; if it has, its outcome
         lands in :attr:`unsettled`.
         """
-        connection = self._usable(request)
+        try:
+            connection = self._usable(request)
+        except (NotSent, trio.ClosedResourceError, trio.BrokenResourceError):
+            await trio.lowlevel.checkpoint()  # who asks again at once must not hold all others up
+            raise
         now = trio.current_time()
         if connection.sender.full:
-            ticket = await self.submit(request, send_within=send_within)
+            ticket = await self._stand_in_line(connection, request, send_within)
         else:
             ticket = Ticket(request, connection.sender.withdraw)
             # A caller that is cancelled already withdraws it at once: it must not have left.
@@ -76,6 +81,7 @@ class Client:
             (connection.sender if cancelled else connection).submit(ticket, now + send_within)
         return await ticket.reply()
 
+    @trio.lowlevel.enable_ki_protection
     async def submit(self, request: Request[R], *, send_within: float = math.inf) -> Ticket[R]:
         """Let a request leave, or queue it, and return its ticket, which outlasts your patience.
 
@@ -93,12 +99,24 @@ class Client:
         Cancellation: nothing was queued. While 64 requests wait, this waits for room; that is the
         only backpressure towards callers.
         """
-        await trio.lowlevel.checkpoint()
-        connection = self._usable(request)
-        if not connection.sender.full:
-            ticket = Ticket(request, connection.sender.withdraw)
-            connection.submit(ticket, trio.current_time() + send_within)
-            return ticket
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            connection = self._usable(request)
+        except (NotSent, trio.ClosedResourceError, trio.BrokenResourceError):
+            await trio.lowlevel.checkpoint()
+            raise
+        if connection.sender.full:
+            return await self._stand_in_line(connection, request, send_within)
+        ticket = Ticket(request, connection.sender.withdraw)
+        connection.submit(ticket, trio.current_time() + send_within)
+        # Afterwards, not before: requests leave in the order in which they were made.
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return ticket
+
+    async def _stand_in_line(
+        self, connection: Connection, request: Request[R], send_within: float
+    ) -> Ticket[R]:
+        """Wait for room in the queue, behind those who wait already."""
         ticket = Ticket(request, connection.sender.withdraw)
         expires = trio.current_time() + send_within
         with trio.move_on_at(expires):
@@ -268,6 +286,7 @@ class Client:
             self._supervisor.check_open()
             await self._supervisor.changed.park()
 
+    @trio.lowlevel.enable_ki_protection
     async def login(self, credentials: object) -> None:
         """Log an anonymous client in.
 
@@ -292,6 +311,7 @@ class Client:
         self._supervisor.check_open()
         await self._supervisor.login(credentials)
 
+    @trio.lowlevel.enable_ki_protection
     async def disconnect(self) -> None:
         """Close the connection and stay disconnected until :meth:`reconnect`.
 
@@ -304,6 +324,7 @@ class Client:
         self._supervisor.check_open()
         await self._supervisor.disconnect()
 
+    @trio.lowlevel.enable_ki_protection
     async def reconnect(self) -> None:
         """Connect anew, at once; wait until the client is ready.
 

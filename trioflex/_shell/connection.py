@@ -99,6 +99,7 @@ class Connection:
         self._pongs = 0
         self._dead_after: float | None = None
         self._counted = False
+        self._in_hand: list[bytes] | None = None  # read, and not handed over yet
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -128,6 +129,7 @@ class Connection:
             self.add_running(self.core.counters)
             self._counted = True
 
+    @trio.lowlevel.enable_ki_protection
     async def _guarded(
         self, task: Callable[[Transport], Awaitable[None]], transport: Transport
     ) -> None:
@@ -149,6 +151,9 @@ class Connection:
         """End the connection; the first cause wins. Synchronous: users are told now."""
         if self.over is not None:
             return
+        self._hand_over()  # an answer that was read is an answer, whatever ends the connection
+        if self.over is not None:
+            return
         bug = isinstance(loss.error, InternalError)
         if self._goodbye is not None and loss.goodbye is None and not bug:
             loss = attrs.evolve(loss, goodbye=self._goodbye, error=None)
@@ -158,6 +163,23 @@ class Connection:
         self.core.registry.lost(trio.current_time())
         if self._nursery is not None:
             self._nursery.cancel()
+
+    def _hand_over(self) -> None:
+        """Hand over what was read, if anything is left of it."""
+        frames, self._in_hand = self._in_hand, None
+        if frames is None:
+            return
+        try:
+            self._dispatcher.frames(frames)
+        except RemoteProtocolError as exc:
+            self.end(self._broken(exc))
+        except Exception as exc:  # the boundary, as for the tasks
+            self._bug(exc)
+
+    def _broken(self, exc: RemoteProtocolError) -> Loss:
+        """Say that the peer broke the protocol."""
+        logger.warning("%s #%d: %s", self.core.venue.name, self.number, exc)
+        return Loss(message=str(exc), error=exc)
 
     def drop(self, loss: Loss) -> None:
         """End it and do not wait for the peer: it is believed dead."""
@@ -186,6 +208,7 @@ class Connection:
         if self._transport is not None and not self._counted:
             counters.add(self._transport.statistics())
 
+    @trio.lowlevel.enable_ki_protection
     def submit(self, ticket: Ticket[Any], expires: float) -> None:
         """Queue a ticket, and write it at once where that needs no waiting (see ``tcp.py``).
 
@@ -203,7 +226,8 @@ class Connection:
             frames, until = self.sender.take_turn()
             if frames:
                 self._last_out = trio.current_time()
-                self._work |= not transport.send_now(frames)
+                if not transport.send_now(frames):
+                    self._work = True
             self._work |= until != math.inf
         except Exception as exc:  # the boundary, as for the tasks
             self._bug(exc)
@@ -225,7 +249,11 @@ class Connection:
                 if self._pong_awaited:
                     self._check_pong(transport)
                 if len(frames) > CROWD:
-                    await trio.lowlevel.cancel_shielded_checkpoint()  # they are in our hands
+                    self._in_hand = frames
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                    if self.over is not None:
+                        continue  # the end has handed them over
+                    self._in_hand = None
                 before = registry.deliveries
                 self._dispatcher.frames(frames)
                 worth = (registry.deliveries - before) * READ_CHANNEL
@@ -234,8 +262,7 @@ class Connection:
             lost = Loss(message=str(exc), close_code=exc.code, close_reason=exc.reason, error=exc)
             self.end(lost if self._farewell is None else self._farewell)
         except RemoteProtocolError as exc:
-            logger.warning("%s #%d: %s", self.core.venue.name, self.number, exc)
-            self.end(Loss(message=str(exc), error=exc))
+            self.end(self._broken(exc))
 
     async def _send_loop(self, transport: Transport) -> None:
         while True:

@@ -80,6 +80,7 @@ class FramedTransport:
         self._write_now = write_now(stream)
         self.writes_now = self._write_now is not None
         self._unsent: bytes | None = None  # what send_now() left for send() to begin with
+        self._unsent_messages = 0  # that end in it
         self._aborted = False
         self._left = False
         self._sending = False
@@ -191,17 +192,19 @@ class FramedTransport:
     def send_now(self, messages: Sequence[str]) -> bool:
         """Write what is owed and then the messages, as far as that needs no waiting."""
         given_up = self._aborted or (self._half_sent and self._unsent is None)
-        if self._left or given_up or self._reader.finished or self._ended:
+        closing = self._close_sent or self._owed_close is not None
+        if self._left or given_up or closing or self._reader.finished or self._ended:
             return False  # send() will say why
         data = self._take_owed() + encode_messages(messages, self._mask)
-        self._messages_out += len(messages)
         self._bytes_out += len(data)
         taken = 0
         if self._unsent is None and self._write_now is not None:
             taken = self._write_now(data)
             lagging = isinstance(self._stream, TlsStream) and self._stream.lagging
             if taken == len(data) and not lagging:
+                self._messages_out += len(messages)
                 return True
+        self._unsent_messages += len(messages)
         self._half_sent = True
         self._unsent = (self._unsent or b"") + data[taken:]
         return False
@@ -256,6 +259,8 @@ class FramedTransport:
         finally:
             self._sending = False
         self._half_sent = False
+        self._messages_out += self._unsent_messages
+        self._unsent_messages = 0
 
     def ping(self) -> None:
         """Owe the peer a Ping."""

@@ -136,7 +136,7 @@ async def open_client(
             finally:
                 supervisor.expose()
     except BaseExceptionGroup as group:
-        _raise_one(group, user_error, supervisor)
+        _raise_one(group, user_error, supervisor, pierced=pierced)
     except trio.Cancelled:
         # An error outranks a cancellation.
         if not (_is_error(user_error) or (supervisor and supervisor.failure)):
@@ -275,6 +275,8 @@ def _raise_one(
     group: BaseExceptionGroup[BaseException],
     user_error: BaseException | None,
     supervisor: Supervisor | None,
+    *,
+    pierced: bool,
 ) -> None:
     """Reduce what the nursery raised to one exception, by the table above.
 
@@ -287,7 +289,7 @@ def _raise_one(
             raise group
         return
     errors = [inner for inner in group.exceptions if not _only_cancelled(inner)]
-    if _is_error(user_error) and len(errors) == 1:
+    if pierced and _is_error(user_error) and len(errors) == 1:
         if failure is not None:
             errors[0].add_note(f"While the client was failing: {failure}")
         raise errors[0]

@@ -43,6 +43,7 @@ class Subscription(AbstractAsyncContextManager[Receiver[T]]):
             channel, buffer=buffer, overflow=overflow, resubscribe=self._resubscribe
         )
 
+    @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> Receiver[T]:
         self._check()
         self._receiver._enter()
@@ -55,6 +56,7 @@ class Subscription(AbstractAsyncContextManager[Receiver[T]]):
             raise
         return self._receiver
 
+    @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -113,6 +115,7 @@ class Tapping(AbstractAsyncContextManager[Receiver[N]]):
         self._tap = tap
         self._receiver: Receiver[N] = Receiver(name, buffer=buffer, overflow=Overflow.GAP)
 
+    @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> Receiver[N]:
         await trio.lowlevel.checkpoint()
         self._supervisor.check_open()
@@ -121,6 +124,7 @@ class Tapping(AbstractAsyncContextManager[Receiver[N]]):
         self._tap.add(self._receiver)
         return self._receiver
 
+    @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,

@@ -98,11 +98,13 @@ class Supervisor:
 
     # -- the task ------------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Keep one connection at a time; return when the client is over. Never raises.
 
         Cancellation: waits until :meth:`expose`, so that a block that is cancelled can still
-        cancel its orders, under a shield of its own.
+        cancel its orders, under a shield of its own. For its sake Ctrl-C does not strike in here,
+        nor in any other task of the client's: it comes out of the program's main task.
         """
         with self._scope:
             await self._keep_connected()
@@ -275,6 +277,7 @@ class Supervisor:
         """The block is over: let a cancellation from outside reach the connection, too."""
         self._scope.shield = False
 
+    @trio.lowlevel.enable_ki_protection
     def begin_closing(self, *, now: bool) -> None:
         """Close: no new requests, receivers end, the connection says goodbye. Synchronous.
 

@@ -116,6 +116,7 @@ class Ticket(Generic[R]):
         """Nothing more is awaited (an unknown outcome may still be settled)."""
         return self._state in _OVER
 
+    @trio.lowlevel.enable_ki_protection
     async def reply(self) -> R:
         """Wait for the answer.
 
@@ -150,6 +151,7 @@ class Ticket(Generic[R]):
             await trio.lowlevel.wait_task_rescheduled(give_up)
         return self._result()
 
+    @trio.lowlevel.enable_ki_protection
     def withdraw(self) -> bool:
         """Take the request back if it has not left; return whether that was possible.
 
@@ -159,6 +161,7 @@ class Ticket(Generic[R]):
             self._withdraw(self)
         return self._state is TicketState.WITHDRAWN
 
+    @trio.lowlevel.enable_ki_protection
     def settle(self, value: R) -> None:
         """Say what you have found out about an unknown outcome: it did happen, with this reply.
 

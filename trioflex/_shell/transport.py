@@ -124,8 +124,9 @@ class Transport(Protocol):
     def send_now(self, messages: Sequence[str], /) -> bool:
         """Write what is owed and then the messages as far as that needs no waiting.
 
-        Only while nobody is in :meth:`send`, and it never raises: what could not be written, for
-        whatever reason, is the first thing that the next ``send`` writes, or fails with.
+        Only while nobody is in :meth:`send` and before :meth:`close`, and it never raises: what
+        could not be written, for whatever reason, is the first thing that the next ``send`` writes,
+        or fails with.
 
         Returns:
             Whether all was written; if not, call ``send`` soon.
