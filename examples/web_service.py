@@ -77,7 +77,7 @@ def service(client: trioflex.Client, sheet: theone.BalanceSheet) -> FastAPI:
         except trioflex.LocalProtocolError as wrong:
             raise HTTPException(422, str(wrong)) from wrong
         except trioflex.NotSent as not_sent:
-            raise HTTPException(503, str(not_sent)) from not_sent
+            raise HTTPException(422 if not_sent.permanent else 503, str(not_sent)) from not_sent
         except trioflex.Refused as refused:
             raise HTTPException(409, refused.message) from refused
         except trioflex.OutcomeUnknown as unknown:

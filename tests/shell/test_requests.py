@@ -163,8 +163,9 @@ async def test_a_private_request_of_an_anonymous_client_is_refused_locally(
 ):
     """It says what to do, and nothing leaves."""
     async with acme_client(credentials=None) as client:
-        with pytest.raises(NotSent, match="needs a login"):
+        with pytest.raises(NotSent, match="needs a login") as caught:
             await client.request(ORDER)
+        assert not caught.value.permanent
 
     assert 0 == exchange.count("place")
 
@@ -177,6 +178,7 @@ async def test_a_request_over_the_venues_limit_is_not_sent(
         with pytest.raises(NotSent, match="at most 4096 bytes") as caught:
             await client.request(acme.Echo("x" * 5000))
         assert isinstance(caught.value.__cause__, LocalProtocolError)
+        assert caught.value.permanent
         assert "next" == await client.request(acme.Echo("next"))
 
     assert 1 == exchange.count("echo")

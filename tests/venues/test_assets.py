@@ -213,8 +213,10 @@ def test_the_largest_amount_fits():
 
 def test_unknown_names_are_refused_with_the_remedy():
     """Misspelt, or not yet in the table."""
-    with pytest.raises(LocalProtocolError, match=r"no asset 'xbt'.*venue\(assets="):
+    with pytest.raises(LocalProtocolError, match=r"no asset 'xbt'; is it 'XBT'.*venue\(assets="):
         coinflex.ASSETS.asset("xbt")
+    with pytest.raises(LocalProtocolError, match=r"no asset 'QQQQ'; it has XBT, .* and others"):
+        coinflex.ASSETS.asset("QQQQ")
 
 
 def test_unknown_numbers_have_a_name_all_the_same():

@@ -41,7 +41,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .._vocabulary.errors import SubscriptionRefused, SubscriptionTimeout, TrioflexError
+from .._vocabulary.errors import LOCAL, SubscriptionRefused, SubscriptionTimeout, TrioflexError
 from .._vocabulary.events import Gap, GapReason, Resumed
 from ..protocol import BatchFold, Channel, Confirm, Fold, Request
 from .entry import Cause, Entry, Membership, State, Subscriber
@@ -235,7 +235,9 @@ class Registry:
             entry,
             generation,
             lambda: SubscriptionRefused(
-                f"the venue refused {entry.channel!r}: {message} (code {code})",
+                f"{entry.channel!r} cannot be subscribed: {message}"
+                if code == LOCAL
+                else f"the venue refused {entry.channel!r}: {message} (code {code})",
                 channel=entry.channel,
                 code=code,
                 text=message,

@@ -191,10 +191,9 @@ class Polling(AbstractAsyncContextManager[Receiver[R]], Generic[R]):
                 lambda: Refused(text, code=code, text=words, kind=kind, ticket=exc.ticket)
             )
             return
-        if isinstance(exc.__cause__, LocalProtocolError):
-            # The venue's session cannot write this request, now or ever.
+        if isinstance(exc, NotSent) and exc.permanent:
             words = str(exc)
-            self._receiver.fail(lambda: NotSent(words, ticket=exc.ticket))
+            self._receiver.fail(lambda: NotSent(words, ticket=exc.ticket, permanent=True))
             return
         if self._gap_began is not None:
             return

@@ -19,7 +19,7 @@ from .._sansio.correlator import Correlator
 from .._sansio.keepalive import Sleep
 from .._sansio.outbox import Lane, Outbox
 from .._sansio.registry import Ask, Bootstrap, Effect, Withdraw
-from .._vocabulary.errors import LocalProtocolError
+from .._vocabulary.errors import LOCAL, LocalProtocolError
 from ..protocol import BundlingSession, Confirm, Effect as RequestEffect, Request, Session
 from .core import Core
 from .ticket import Ticket, TicketState
@@ -295,7 +295,7 @@ class Sender:
         if isinstance(owner, Ask) and not owner.on:
             self.apply(self._core.registry.stopped(owner))
             return
-        self._core.registry.refused(owner.entry, owner.generation, "local", str(exc))
+        self._core.registry.refused(owner.entry, owner.generation, LOCAL, str(exc))
         if isinstance(owner, Ask):
             self._replay_left()
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import trio
 
 from .._sansio.registry import Effect
-from .._vocabulary.errors import SubscriptionRefused
+from .._vocabulary.errors import LOCAL, SubscriptionRefused
 from .._vocabulary.events import GapReason
 from .._vocabulary.settings import Overflow
 from ..protocol import Channel
@@ -102,7 +102,7 @@ class Subscription(AbstractAsyncContextManager[Receiver[T]]):
         return SubscriptionRefused(
             f"{self._channel!r} was not subscribed: {text}",
             channel=self._channel,
-            code="local",
+            code=LOCAL,
             text=text,
         )
 

@@ -258,7 +258,11 @@ class Ticket(Generic[R]):
                 ticket=self,
             )
         if self._state is not TicketState.UNKNOWN:
-            raise NotSent(f"{name} was not sent: {self._why}", ticket=self) from self._cause
+            raise NotSent(
+                f"{name} was not sent: {self._why}",
+                ticket=self,
+                permanent=isinstance(self._cause, LocalProtocolError),
+            ) from self._cause
         if self._request.effect is Effect.READ:
             raise ReplyLost(f"{name} went unanswered: {self._why}", ticket=self) from self._cause
         raise OutcomeUnknown(

@@ -28,7 +28,7 @@ After closing, Trio's own ``ClosedResourceError`` is raised.
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class RefusalKind(enum.Enum):
@@ -145,7 +145,19 @@ class RequestError(TrioflexError):
 
 
 class NotSent(RequestError):
-    """The request certainly did not happen: not one byte of it left."""
+    """The request certainly did not happen: not one byte of it left.
+
+    Attributes:
+        permanent: the request itself is what cannot be sent (it names an asset that the venue does
+            not have, it is too large): to ask again is in vain. The cause says why, a
+            :class:`LocalProtocolError`.
+    """
+
+    def __init__(
+        self, message: str, *, ticket: TicketLike | None = None, permanent: bool = False
+    ) -> None:
+        super().__init__(message, ticket=ticket)
+        self.permanent = permanent
 
 
 class Refused(RequestError):
@@ -183,12 +195,17 @@ class OutcomeUnknown(RequestError):
     """
 
 
+LOCAL: Final = "local"
+"""The code of a refusal that no venue has seen: we knew beforehand that it would be one."""
+
+
 class SubscriptionRefused(TrioflexError):
     """The venue will not serve this channel.
 
     Attributes:
         channel: the channel asked for.
-        code: the venue's own code, as text.
+        code: the venue's own code, as text; ``"local"`` if it was not even asked, because the
+            channel names an asset that it does not have, for example.
         message: the venue's own text.
     """
 

@@ -26,6 +26,10 @@ PAIR: Final = {"base_id": "base", "counter_id": "counter"}
 """The fields of a notice that name its pair, and what the venue calls them."""
 
 
+SHOWN: Final = 6
+"""Names of assets that an error shows to whoever named none of them."""
+
+
 @attrs.frozen
 class Asset:
     """Something a venue holds accounts in."""
@@ -232,11 +236,20 @@ class AssetTable:
         asset = self.assets.get(name)
         if asset is None:
             raise LocalProtocolError(
-                f"{self.venue} has no asset {name!r}; names are in capitals, as in "
-                f"{next(iter(self.assets))!r}. A new one is added by the venue's factory: "
-                "venue(assets=[Asset(name, id, scale)])"
+                f"{self.venue} has no asset {name!r}; {self._alike(name)}. A new one is added by "
+                "the venue's factory: venue(assets=[Asset(name, id, scale)])"
             )
         return asset
+
+    def _alike(self, name: str) -> str:
+        """Say what somebody may have meant who named an asset that there is not."""
+        # Imported on use: it takes longer than this module does.
+        from difflib import get_close_matches
+
+        alike = get_close_matches(name.upper(), self.assets, n=3, cutoff=0.5)
+        if alike:
+            return f"is it {' or '.join(map(repr, alike))}?"
+        return f"it has {', '.join(list(self.assets)[:SHOWN])} and others"
 
     def scale_amount(self, field: str, name: str, value: Decimal) -> int:
         """Return an amount of an asset as it goes over the wire.
