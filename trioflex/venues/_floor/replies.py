@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType, field
 
 from ...book import OrderBook, Resting
+from .shown import shown
 from .wire import Paired, Priced, Wire
 
 SNAPSHOT_DEPTH = 1_000
@@ -260,6 +261,9 @@ class OrderPlaced(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a market order could not trade, for want of liquidity or of funds: base if it was given
     by quantity, counter if by total."""
     scaled_remaining: int | None = None
+
+    def __str__(self) -> str:
+        return shown(self)
 
 
 class LimitReply(msgspec.Struct, frozen=True, gc=False):

@@ -20,6 +20,7 @@ from msgspec import field
 
 from ..._vocabulary.errors import LocalProtocolError
 from .assets import AssetTable
+from .shown import shown
 
 
 class _NoTable(AssetTable):
@@ -43,6 +44,9 @@ class Wire(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     _table: ClassVar[AssetTable] = _NoTable(venue="no venue", assets={}, price_scale=1)
     _parts: ClassVar[Mapping[str, type[msgspec.Struct]]] = {}
+
+    def __str__(self) -> str:
+        return shown(self)
 
 
 class Paired(Wire, frozen=True, gc=False, kw_only=True):
