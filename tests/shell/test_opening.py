@@ -457,7 +457,7 @@ async def test_a_cancelled_block_warns_of_what_is_unknown_too(
             await getattr(client, asked)(acme.Place("a", 1))
             await trio.sleep_forever()
 
-    assert "1 requests whose outcome nobody knows" in caplog.text
+    assert "1 request whose outcome nobody knows" in caplog.text
 
 
 class Interrupting:

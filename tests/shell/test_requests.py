@@ -410,7 +410,7 @@ async def test_closing_settles_every_ticket(acme_client, exchange, autojump_cloc
     assert TicketState.UNKNOWN is sent.state
     assert TicketState.NOT_SENT is queued.state
     assert [sent] == client.unsettled
-    assert "1 requests whose outcome nobody knows" in caplog.text
+    assert "1 request whose outcome nobody knows" in caplog.text
 
 
 async def test_a_closed_client_says_so(acme_client, autojump_clock):

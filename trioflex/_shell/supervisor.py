@@ -304,7 +304,7 @@ class Supervisor:
             logger.info("%s: while closing: %s", name, error)
             return
         self.failure = error
-        logger.warning("%s: failed: %s", name, error)
+        logger.info("%s: failed: %s", name, error)  # it is raised: to warn would tell it twice
         self.core.observers.tell(lambda o: o.failed(error))
         self._end_receivers(error)
         self.opened.set()
@@ -315,9 +315,10 @@ class Supervisor:
         unknown = [t for t in self.core.ledger.unsettled() if t.state is TicketState.UNKNOWN]
         if unknown:
             logger.warning(
-                "%s: closed with %d requests whose outcome nobody knows: %s",
+                "%s: closed with %d %s whose outcome nobody knows: %s",
                 self.core.venue.name,
                 len(unknown),
+                "request" if len(unknown) == 1 else "requests",
                 ", ".join(repr(ticket) for ticket in unknown[:10]),
             )
 

@@ -325,7 +325,11 @@ class NewOrder(OceanExRequest[Order]):
     ord_type: str = attrs.field(default="limit", converter=_text, kw_only=True)
     """``limit``, ``market``, or what the venue may know besides."""
     extra: Mapping[str, object] = attrs.field(
-        factory=dict, converter=_fields, kw_only=True, hash=False
+        factory=dict,
+        converter=_fields,
+        kw_only=True,
+        hash=False,
+        repr=lambda extra: repr(dict(extra)),
     )
     """Further fields, sent as they are, such as ``stop_price`` and ``trigger_condition``."""
     effect: ClassVar[Effect] = Effect.WRITE
