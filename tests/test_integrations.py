@@ -238,7 +238,7 @@ def test_the_guest_example(example, capsys):
     asyncio.run(example("asyncio_host").main(["--seconds", "0.3"]))
     lines = capsys.readouterr().out.splitlines()
     assert "3 balances" == lines[0]
-    assert lines[1].startswith("TickerSnapshot(")
+    assert lines[1].startswith("TickerSnapshot XBT:USDT last=")
 
 
 def test_a_guests_errors_and_the_hosts(hosted):

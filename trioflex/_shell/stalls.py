@@ -71,6 +71,8 @@ class StallWatch(trio.abc.Instrument):
 def _whereabouts(task: trio.lowlevel.Task) -> str:
     """Say where a task stands after its step: just behind what took so long, as a rule."""
     place = "It has ended"
+    if task.coro.cr_frame is None:
+        return place + "."  # Trio 0.27 would show its last frame, which is none
     for frame, line in task.iter_await_frames():
         path = frame.f_code.co_filename
         if not path.startswith(_TRIO):
