@@ -20,8 +20,9 @@ ROWS = 40
 
 FIRST = (
     "", "id", "order_id", "market", "security", "currency", "asset", "side", "state", "status",
-    "price", "quantity", "volume", "remaining", "remaining_volume", "last", "buy", "sell", "bid",
-    "ask", "balance", "available", "locked", "name", "high", "low", "created_at",
+    "price", "quantity", "volume", "remaining", "remaining_volume", "avg_price", "last", "buy",
+    "sell", "bid", "ask", "balance", "available", "locked", "reserved", "total", "name", "high",
+    "low", "created_at",
 )  # fmt: skip
 """Fields that people look for, the most wanted first."""
 
@@ -63,6 +64,8 @@ def _parts(value: object, width: int) -> Iterator[RenderableType]:
         yield from _book(value)
     elif isinstance(value, Mapping) and value and all(map(_is_record, value.values())):
         yield from _table([{"": key, **each} for key, each in value.items()], width)
+    elif isinstance(value, Mapping) and [*value.values()] == [[]]:
+        yield Text(f"{next(iter(value))}: none")  # it is the whole reply, and so was told
     elif isinstance(value, Mapping):
         yield from _record(value, width)
     elif isinstance(value, list) and value and all(map(_is_record, value)):
@@ -102,13 +105,17 @@ def _is_rows(value: object) -> bool:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[RenderableType]:
-    """Return records as a table, or below each other where they are few and wide."""
+    """Return records as a table, or below each other where they are few and wide.
+
+    Nothing but want of room keeps a column out, and then its name is told: of two that are equal
+    in all rows (fees, totals) nobody but the reader knows whether one can be spared.
+    """
     shown = [_flat(row) for row in rows[:ROWS]]
     cells = _columns(shown)
     wide = {name: max(len(name), *map(len, column)) + 2 for name, column in cells.items()}
     left = width + 2
     fitting: list[str] = []
-    for name in sorted(cells, key=_rank):
+    for name in sorted(cells, key=lambda name: _rank(name, cells[name])):
         if wide[name] <= left or not fitting:
             fitting.append(name)
             left -= wide[name]
@@ -127,7 +134,7 @@ def _table(rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[Renderable
         table.add_row(*(Text(column[index]) for name, column in cells.items() if name in fitting))
     yield table
     if left_out:
-        yield Text(f"not shown here: {', '.join(left_out)}", "dim")
+        yield Text(f"not shown here: {', '.join(left_out)}; a wider terminal has room", "dim")
     if len(rows) > len(shown):
         yield Text(f"and {len(rows) - len(shown)} more rows", "dim")
 
@@ -144,19 +151,15 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return columns by name, without those that say nothing, or the same as one before."""
-    columns: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        cells = [_cell(row.get(name)) for row in rows]
-        telling = any(cell not in ("", "-", "none") for cell in cells)
-        if telling and (name in FIRST or cells not in columns.values()):
-            columns[name] = cells
-    return columns
+    """Return all columns by name."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [_cell(row.get(name)) for row in rows] for name in names}
 
 
-def _rank(name: str) -> tuple[bool, int]:
-    """Return how soon a column is taken where not all fit."""
-    return (name not in FIRST, FIRST.index(name) if name in FIRST else 0)
+def _rank(name: str, cells: Sequence[str]) -> tuple[bool, bool, int]:
+    """Return how soon a column is taken where not all fit; one that is empty is the last."""
+    empty = all(cell in ("", "-") for cell in cells)
+    return (empty, name not in FIRST, FIRST.index(name) if name in FIRST else 0)
 
 
 def _book(book: Any) -> Iterator[RenderableType]:
@@ -187,7 +190,7 @@ def _cell(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case []:
-            return "none"
+            return "-"  # none there, or none told: what the venue left out is empty as well
         case dict() | list():
             return json.dumps(value, ensure_ascii=False)
     return " ".join(str(value).split())
