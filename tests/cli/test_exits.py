@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 import trioflex
-from trioflex.cli.exits import Status, reason_of, sentence_of, status_of
+from trioflex.cli.exits import Status, Terminated, reason_of, sentence_of, status_of
 from trioflex.tape import TapeError
 
 CASES = [
@@ -28,6 +28,7 @@ CASES = [
     (trioflex.InternalError("bug"), 1),
     (ZeroDivisionError("bug"), 1),
     (KeyboardInterrupt(), 130),
+    (Terminated(), 143),
 ]
 
 

@@ -27,7 +27,7 @@ app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 done, 1 internal error, 2 usage, 3 refused by the venue, 4 outcome "
     "unknown, 5 not sent, 6 login failed, 7 could not connect, 8 connection lost, 9 the venue "
-    "broke its protocol, 130 interrupted.",
+    "broke its protocol, 130 interrupted by Ctrl-C, 143 ended by SIGTERM.",
 )
 
 

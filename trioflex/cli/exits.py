@@ -36,10 +36,17 @@ class Status(enum.IntEnum):
     """The venue broke its own protocol."""
     INTERRUPTED = 130
     """Ctrl-C: 128 plus the number of SIGINT, as shells have it."""
+    TERMINATED = 143
+    """SIGTERM: 128 plus its number; all else is as after Ctrl-C."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, and everything was closed as after Ctrl-C."""
 
 
 # The first row that fits decides, so the special ones stand before the general.
 _TABLE: tuple[tuple[type[BaseException], Status], ...] = (
+    (Terminated, Status.TERMINATED),
     (KeyboardInterrupt, Status.INTERRUPTED),
     (trioflex.OutcomeUnknown, Status.OUTCOME_UNKNOWN),
     (trioflex.NotSent, Status.NOT_SENT),
@@ -109,7 +116,8 @@ def sentence_of(error: BaseException) -> str:
         error: what a command raised.
 
     Returns:
-        Text without a newline at its end; empty after Ctrl-C, which needs no explanation.
+        Text without a newline at its end; empty after Ctrl-C and SIGTERM, which need no
+        explanation.
     """
     reason = reason_of(error)
     if isinstance(reason, KeyboardInterrupt):

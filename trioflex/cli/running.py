@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Awaitable, Callable
 
 import attrs
-import trio
 import typer
 
 from .exits import Status, reason_of, sentence_of, status_of
 from .interruption import leaving_in_order
 from .streams import give_up_errors, give_up_output, output_failed
+from .termination import run
 
 
 @attrs.define
@@ -34,7 +34,7 @@ def execute(
     """
     try:
         with leaving_in_order():
-            trio.run(function, *args)
+            run(function, *args)
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
         status = report(error, context.find_object(Options) or Options())
         raise typer.Exit(status) from None

@@ -13,6 +13,7 @@ import trio
 import typer
 from rich.console import Console
 
+from ..exits import Terminated
 from ..reaching import CaFile, Insecure, KeyFile, Url, VenueName, Wishes, find_way
 from ..running import execute
 from ..stage import is_drawable
@@ -89,7 +90,7 @@ async def console_command(wishes: Wishes, login: bool, log: Path | None, level: 
     Raises:
         LocalProtocolError: something given cannot be right.
         KeyboardInterrupt: Ctrl-C; everything is closed.
-        SystemExit: the same after SIGTERM.
+        Terminated: the same after SIGTERM.
     """
     chosen = level_of(level or "INFO")
     way = find_way(wishes)
@@ -113,7 +114,7 @@ async def console_command(wishes: Wishes, login: bool, log: Path | None, level: 
     if ended == signal.SIGINT:
         raise KeyboardInterrupt
     if ended is not None:
-        raise SystemExit(128 + ended)  # as shells have it
+        raise Terminated
 
 
 def console(
