@@ -100,7 +100,7 @@ async def test_the_first_line_is_for_programs(capsys):
     assert "secret" not in err
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_ends_cleanly(number, status):
     """Interrupted or terminated, with clients connected or not: nothing is left behind."""
     process = subprocess.Popen(

@@ -123,6 +123,7 @@ def test_in_another_thread_signals_are_left_alone():
         ("watch coinflex Ticker:XBT:USDT --url URL", b"ticker"),
         ("record coinflex Ticker:XBT:USDT TAPE.new --url URL", None),
         ("replay TAPE", b"url"),
+        ("simulate", b"url"),
     ],
 )
 def test_the_commands_that_go_on_until_ctrl_c(served, command, says):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import trio
 import typer
 
+from .exits import Terminated
 from .running import execute
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ async def simulate_command(
             no RSA public key.
         LocalProtocolError: the port cannot be bound.
         KeyboardInterrupt: after SIGINT, when everything is closed.
+        Terminated: the same after SIGTERM.
 
     Cancellation: all connections are dropped, and what was written to disk is removed.
     """
@@ -118,8 +120,8 @@ async def simulate_command(
                 statistics.requests,
                 statistics.frames,
             )
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt  # like every other command: the exit status is 130
+    # Like every other command: the exit status says which it was.
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def parse_account(text: str) -> FloorAccount:
