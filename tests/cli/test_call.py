@@ -279,7 +279,7 @@ def test_declined(stranger, monkeypatch, capsys, exchange, answer, words):
     out, err = capsys.readouterr()
     assert "" == out
     assert "ws://127.0.0.1:1" in err
-    assert "quantity=Decimal('1')" in err
+    assert "PlaceOrder base=XBT counter=USDT quantity=1 price=5000\nBuy 1 XBT at 5000" in err
     assert words in err
     assert not any(secret in err for secret in SECRETS)
 

@@ -359,6 +359,10 @@ async def test_help(autojump_clock, exchange):
         text = await person.types("help placeorder")
         assert "quantity" in text
         assert "may change the account" in text
+        assert "Negative sells." in text
+        assert "may double it: see find_order." in " ".join(text.split())
+        assert max(len(line) for line in text.splitlines()) <= 80
+        assert "Negative sells." in await person.types("lhelp")
         assert "GetTradeVolume" in await person.types("lhelp")
         assert "trioflex console" in await person.types("banner")
 

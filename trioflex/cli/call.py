@@ -28,7 +28,8 @@ from .reaching import (
     with_login,
 )
 from .running import execute
-from .spelling import make_request
+from .spelling import make_request, spell_request
+from .wording import question
 
 
 async def call_command(
@@ -66,8 +67,8 @@ def confirm(request: Request[Any], way: Way) -> None:
     Raises:
         LocalProtocolError: no, or nobody is there to answer.
     """
-    print(f"{way.venue.name} at {way.shown}:\n  {request!r}", file=sys.stderr)
-    print("This may change your account. Send it? [y/N] ", end="", file=sys.stderr, flush=True)
+    where = f"{way.venue.name} at {way.shown}"
+    print(question(where, request), end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         print(file=sys.stderr)
@@ -122,8 +123,8 @@ async def ask(
         write = request.effect is Effect.WRITE
         if not told and write and ticket is not None and ticket.state in doubtful:
             print(
-                f"Interrupted: {request!r} was sent and not answered; find out whether it happened "
-                "before you send it again.",
+                f"Interrupted: {spell_request(request)} was sent and not answered; find out "
+                "whether it happened before you send it again.",
                 file=sys.stderr,
             )
     return reply

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -44,6 +45,8 @@ class Entry:
     name: str
     summary: str
     """The first sentence of its docstring."""
+    paragraphs: tuple[str, ...]
+    """All of it, each on one line; what one must not miss (that negative sells) is in the first."""
     private: bool
     arguments: tuple[Argument, ...]
 
@@ -107,6 +110,8 @@ def channels(venue: Venue) -> tuple[Entry, ...]:
 def entry_of(kind: type) -> Entry:
     """Return what a request class or a channel class says about itself."""
     hints = typing.get_type_hints(kind)
+    docstring = inspect.getdoc(kind) or ""
+    paragraphs = tuple(_plain(each) for each in docstring.split("\n\n"))
     arguments = []
     for field in attrs.fields(kind) if attrs.has(kind) else ():
         made = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]
@@ -121,19 +126,24 @@ def entry_of(kind: type) -> Entry:
     return Entry(
         kind=kind,
         name=kind.__name__,
-        summary=_summary(inspect.getdoc(kind) or ""),
+        summary=_first_sentence(paragraphs[0]),
+        paragraphs=paragraphs,
         private=bool(getattr(kind, "private", False)),
         arguments=tuple(arguments),
     )
 
 
-def _summary(docstring: str) -> str:
-    """Return the first paragraph's first sentence, as plain text."""
-    paragraph = " ".join(docstring.partition("\n\n")[0].split())
+def _plain(paragraph: str) -> str:
+    """Return a paragraph of a docstring without marks, on one line."""
+    text = " ".join(paragraph.split())
     for mark in ("``", "**", ":class:", ":func:"):
-        paragraph = paragraph.replace(mark, "")
+        text = text.replace(mark, "")
+    return re.sub(r"\*(\w+)\*", r"\1", text).replace("`", "")
+
+
+def _first_sentence(paragraph: str) -> str:
     sentence, stop, _ = paragraph.partition(". ")
-    return (sentence + "." if stop else sentence).replace("`", "")
+    return sentence + "." if stop else sentence
 
 
 def type_name(kind: object) -> str:

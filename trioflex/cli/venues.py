@@ -44,6 +44,7 @@ def _entry(entry: Entry) -> dict[str, object]:
         "name": entry.name,
         "usage": entry.usage,
         "summary": entry.summary,
+        "description": "\n\n".join(entry.paragraphs),
         "private": entry.private,
         "fields": [
             {"name": a.name, "type": a.type_name, "required": a.required}
@@ -84,7 +85,7 @@ def show(venue: Venue, console: Console) -> None:
     for entry in catalogue.requests(venue):
         mark = "*" if entry.writes else "+" if entry.private else " "
         line(2, f"{mark} {entry.usage}", "yellow" if entry.writes else "")
-        line(6, entry.summary, "dim")
+        line(6, entry.paragraphs[0], "dim")
         defaults = [
             f"{a.name} {plain(a.default)}"
             for a in entry.arguments
@@ -95,7 +96,7 @@ def show(venue: Venue, console: Console) -> None:
     line(2, "channels (+ needs a login)", "bold")
     for entry in catalogue.channels(venue):
         line(2, f"{'+' if entry.private else ' '} {entry.usage}")
-        line(6, entry.summary, "dim")
+        line(6, entry.paragraphs[0], "dim")
     line(2, "limits", "bold")
     for bucket, rate in venue.rates.items():
         line(4, f"{bucket}: {rate.count:g} in {rate.per:g} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 
 import attrs
@@ -12,6 +13,9 @@ from trioflex.protocol import Venue
 
 from .. import catalogue
 from ..catalogue import Entry
+
+WIDTH = 76
+"""Of explanations: with an indent they fit into the narrowest terminal that is supported."""
 
 
 @attrs.frozen
@@ -98,18 +102,23 @@ def long_help(venue: Venue) -> list[str]:
         if entries:
             lines.append(f"{title}:")
         for entry in entries:
-            lines += [f"  {each}" for each in describe(entry)]
+            lines += [f"  {each}" for each in describe(entry, brief=True)]
     return lines
 
 
-def describe(entry: Entry) -> list[str]:
-    """Return what is known of a request or a channel."""
+def describe(entry: Entry, *, brief: bool = False) -> list[str]:
+    """Return what is known of a request or a channel; if brief, the first paragraph about it."""
     notes = [
         *(["needs a login"] if entry.private else []),
         *(["may change the account"] if entry.writes else []),
     ]
     note = f" ({', '.join(notes)})" if notes else ""
-    lines = [f"{entry.name}{note}", f"    {entry.summary}"]
+    lines = [f"{entry.name}{note}"]
+    for paragraph in entry.paragraphs[: 1 if brief else None]:
+        lines += textwrap.wrap(
+            paragraph, WIDTH, initial_indent="    ", subsequent_indent="    ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
     for argument in entry.arguments:
         if argument.required:
             default = "needed"

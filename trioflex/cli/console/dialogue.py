@@ -22,6 +22,7 @@ from ..exits import sentence_of
 from ..plain import plain
 from ..reaching import Way
 from ..spelling import make_request, spell_request
+from ..wording import question
 from .actions import ACTIONS
 from .banner import banner
 from .choices import Choice, choice_of, fields_of
@@ -252,8 +253,8 @@ class Dialogue:
         name = type(request).__name__
         client = self.check(name, private=request.private)
         if request.effect is Effect.WRITE:
-            self.say(f"{self.way.venue.name} at {host(self.way.url)}: {spell_request(request)}")
-            answer = await self.ask("This may change your account. Send it? [y/N] ")
+            where = f"{self.way.venue.name} at {host(self.way.url)}"
+            answer = await self.ask(question(where, request))
             if answer.lower() not in ("y", "yes"):
                 raise LocalProtocolError(f"{name} was not sent: it was declined.")
             client = self.check(name, private=request.private)
