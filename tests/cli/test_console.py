@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from decimal import Decimal
 
 import pytest
@@ -237,12 +238,45 @@ async def test_disconnect_and_reconnect(autojump_clock, exchange):
 
 
 async def test_reconnecting_in_vain(autojump_clock, exchange):
-    """Whoever waits gets the prompt back; it goes on trying."""
+    """Whoever waits gets the prompt back after one attempt, and the reason; it goes on trying."""
     async with talking(exchange) as person:
         exchange.refuse_connections(503)
-        assert "it goes on trying" in await person.types("reconnect")
-        assert "no connection" in await person.types("GetBalances")
+        began = trio.current_time()
+        text = await person.types("reconnect")
+        assert began == trio.current_time()
+        assert "in vain: connection 2" in text
+        assert "503" in text
+        assert "it goes on trying" in text
+        assert "no connection now (" in await person.types("status")
+        text = await person.types("GetBalances")
+        assert "there is no connection now. It goes on trying" in text
+        assert "`connect`" not in text
         assert not person.status.good
+        assert "503" in await person.hears("in vain")
+        await person.types("disconnect")
+        assert "there is no connection; `connect` makes one" in await person.types("GetBalances")
+
+
+async def test_a_silent_venue_is_not_waited_for_without_end(autojump_clock, exchange):
+    """As long as one attempt may take."""
+    async with talking(exchange) as person:
+        exchange.hang_upgrade()
+        began = trio.current_time()
+        assert "it goes on trying" in await person.types("reconnect")
+        venue = person.dialogue.way.venue
+        assert trio.current_time() - began <= venue.connect_timeout + venue.handshake_timeout
+
+
+async def test_a_login_without_a_connection(autojump_clock, exchange):
+    """After one attempt in vain it is over; later it works, and nothing of the first is left."""
+    async with talking(exchange) as person:
+        exchange.refuse_connections(503, times=2)
+        await person.types("reconnect")
+        text = await person.types("login")
+        assert "503" in text
+        assert "Not logged in: there is no connection now." in text
+        assert "nobody is logged in" in await person.hears("connected")
+        assert "Logged in as 1." in await person.types("login")
 
 
 @pytest.mark.parametrize("how", ["refused", "hung up", "silent"])
@@ -257,6 +291,7 @@ async def test_it_cannot_connect(autojump_clock, exchange, how):
             exchange.hang_upgrade(times=1)
     async with talking(exchange) as person:
         assert not person.status.good
+        assert "`connect` tries again." in person.text
         assert isinstance(person.seen[-1], Prompt)
         assert "There is no connection" in await person.types("disconnect")
         assert "There is no client" in await person.types("status")
@@ -270,7 +305,7 @@ async def test_a_client_that_fails_for_good(autojump_clock, exchange):
         await person.types("subscribe Ticker:XBT:USDT")
         exchange.refuse("Authenticate", 7, "Wrong.", times=1)
         exchange.drop()
-        assert "`connect` begins anew" in await person.hears("FAILED")
+        assert re.search(r"[^. ]\. `connect` begins anew\.$", await person.hears("FAILED"))
         assert "there is no connection" in await person.types("GetBalances")
         assert () == person.status.subscribed
         assert "logged in as 1" in await person.types("reconnect")

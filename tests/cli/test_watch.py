@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import signal
 from decimal import Decimal
 
 import pytest
 import trio
+import trio.testing
 from rich.console import Console
 
 import trioflex
@@ -83,6 +85,28 @@ async def test_a_lost_connection_is_told(autojump_clock):
     assert set(NAMES) == {each.channel for each in notes.of(ResumedReport)}
     lost, back = notes.of(Disconnected)[0].at, notes.of(Connected)[1].at
     assert [] == [book for book in notes.of(Book) if lost < book.at < back]
+
+
+def test_who_ends_it_lost_nothing():
+    """After Ctrl-C the connection closes as it was told to, and that is no news."""
+    notes = Notes()
+    exchange = SimulatedExchange("coinflex", seed=1)
+
+    class Audience:
+        def show(self, report):
+            notes.show(report)
+            if isinstance(report, Ticker):
+                signal.raise_signal(signal.SIGINT)
+
+    async def run():
+        way = way_to("coinflex")
+        channels = [make_channel(way.venue, "Ticker:XBT:USDT")]
+        await watch(way, channels, Audience(), connector=exchange.connector)
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert 1 == len(notes.of(Ticker))
+    assert [] == notes.of(Disconnected)
 
 
 async def test_enough_is_enough(autojump_clock):

@@ -294,14 +294,17 @@ async def watch(
         opened(client)
         # What is cancelled when it was enough is in here: the client's own block ends in peace,
         # and so closes politely.
-        with one_reason():
-            async with trio.open_nursery() as nursery:
-                nursery.cancel_scope.deadline = deadline
-                left = math.inf if count is None else count
-                following = Watch(audience, left, began, nursery.cancel_scope)
-                for channel in channels:
-                    nursery.start_soon(following.follow, client, channel)
-        life.over = True
+        try:
+            with one_reason():
+                async with trio.open_nursery() as nursery:
+                    nursery.cancel_scope.deadline = deadline
+                    left = math.inf if count is None else count
+                    following = Watch(audience, left, began, nursery.cancel_scope)
+                    for channel in channels:
+                        nursery.start_soon(following.follow, client, channel)
+        finally:
+            # After Ctrl-C as well. Of a client that failed the end was told before it got here.
+            life.over = True
 
 
 async def watch_command(

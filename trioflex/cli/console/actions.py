@@ -65,7 +65,7 @@ async def _reconnect(dialogue: Dialogue, args: Sequence[str]) -> None:
     dialogue.say("Connecting ...", Tone.DIM)
     await dialogue.link.reconnect()
     if not dialogue.link.ready:
-        dialogue.say("Not connected yet; it goes on trying.", Tone.BAD)
+        dialogue.say("Not connected yet; it goes on trying. `disconnect` ends that.", Tone.BAD)
 
 
 async def _login(dialogue: Dialogue, args: Sequence[str]) -> None:
@@ -108,7 +108,8 @@ async def _status(dialogue: Dialogue, args: Sequence[str]) -> None:
         return
     counts = client.statistics()
     ping = "-" if counts.ping_time is None else f"{counts.ping_time * 1000:.1f} ms"
-    state = "ready" if client.ready else "no connection now"
+    why = dialogue.link.reason
+    state = "ready" if client.ready else f"no connection now ({why})" if why else "no connection"
     who = "nobody is logged in" if client.account is None else f"logged in as {client.account}"
     dialogue.say(
         f"{state}, {who}\n"

@@ -169,9 +169,13 @@ class Dialogue:
         """
         client = self.link.client
         if client is None or not client.ready:
-            raise LocalProtocolError(
-                f"{name}: nothing was sent, there is no connection. `connect` makes one."
+            trying = client is not None and not self.link.away
+            then = (
+                " now. It goes on trying; `reconnect` tries at once."
+                if trying
+                else "; `connect` makes one."
             )
+            raise LocalProtocolError(f"{name}: nothing was sent, there is no connection{then}")
         if private and client.account is None:
             raise LocalProtocolError(f"{name}: nothing was sent, it needs a login. `login` first.")
         return client
@@ -187,6 +191,8 @@ class Dialogue:
         for text, tone in banner(self.way):
             self.say(text, tone)
         await self._survive(self.login if login else self.connect)
+        if self.link.client is None:
+            self.say(f"`{'login' if login else 'connect'}` tries again.", Tone.DIM)
         while not self.over:
             self._tell_status()
             self.show(Prompt())
