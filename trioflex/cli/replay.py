@@ -120,6 +120,9 @@ def describe(tape: Tape) -> str:
     )
 
 
+# Protected: between the entry into a block and the note that it is to be left, inside of an exit
+# stack, Ctrl-C would leave a nursery open. It comes out of whatever is waited for.
+@trio.lowlevel.enable_ki_protection
 async def serve_tape(tape: Tape, speed: float, port: int) -> None:
     """Serve a tape on 127.0.0.1 until interrupted; at its end it begins anew for the next client.
 
