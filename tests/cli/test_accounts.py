@@ -67,6 +67,13 @@ def test_without_any_a_stranger_stays_one(home):
         assert word in str(caught.value)
 
 
+def test_one_that_is_missing_is_one(home):
+    """So is what is said of it."""
+    known = {"COINFLEX_USER_ID": "1", "COINFLEX_PASSPHRASE": "x"}
+    with pytest.raises(LocalProtocolError, match=r"GetBalances needs COINFLEX_COOKIE: set it in"):
+        accounts.credentials("coinflex", coinflex, needed="GetBalances", found=known)
+
+
 def test_half_of_them_is_a_mistake(home):
     """Nobody wants to be a stranger with a user id."""
     with pytest.raises(LocalProtocolError, match="COINFLEX_COOKIE"):

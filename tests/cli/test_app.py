@@ -61,6 +61,20 @@ def test_without_arguments_it_explains_itself(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    "command",
+    ["", "demo", "simulate", "venues", "check", "call", "watch", "record", "replay", "console"],
+)
+def test_help_names_what_is_typed(monkeypatch, capsys, command):
+    """No type beside flags, no brackets within brackets, no dots twice."""
+    monkeypatch.setenv("COLUMNS", "100")
+    assert 0 == command_line(monkeypatch, *filter(None, [command]), "--help")
+    output = capsys.readouterr().out
+    assert "--help" in output
+    for odd in ("bool", "BOOLEAN", "[[", "...}", "...]...", "int range"):
+        assert odd not in output
+
+
+@pytest.mark.parametrize(
     "arguments", [["nonsense"], ["demo", "--nonsense"], ["demo", "--seconds", "x"]]
 )
 def test_wrong_usage(monkeypatch, capsys, arguments):

@@ -302,6 +302,13 @@ def test_venues(capsys):
     out = capsys.readouterr().out
     assert "OrderBook:BASE:COUNTER" in out
     assert "theone" not in out
+    assert "Negative sells." in out
+    assert "  *+ PlaceOrder" in out
+    assert "   + GetBalances" in out
+    app(["venues", "oceanex"], standalone_mode=False)
+    out = capsys.readouterr().out
+    assert "no channels" in out
+    assert "channels (" not in out
 
 
 async def trioflex_process(*arguments, env):

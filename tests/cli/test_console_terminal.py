@@ -145,7 +145,7 @@ async def test_oceanex(tmp_path):
         assert b"15  kline" in seen
         assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", terminal.raw)
         terminal.types("14\r")
-        await terminal.reads("market, level, precision:")
+        await terminal.reads("market[, level[, precision]]:")
         terminal.types("vetusdt,3\r")
         await terminal.reads("bid")
         await terminal.reads("oceanex>")

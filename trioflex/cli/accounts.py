@@ -273,8 +273,9 @@ def complaint(account: Account, needed: str | None) -> str:
     either = names is not None and names.instead is not None and missing[-1] == names.secret[-1]
     return (
         f"{needed or f'The login of {account.venue}'} needs {', '.join(missing)}"
-        f"{f' (or {names.instead})' if names and either else ''}: set them in the environment, in "
-        f".env, or in {settings_file()}."
+        f"{f' (or {names.instead})' if names and either else ''}: set "
+        f"{'it' if len(missing) == 1 else 'them'} in the environment, in .env, or in "
+        f"{settings_file()}."
     )
 
 

@@ -11,6 +11,7 @@ from .call import call
 from .check import check_venue
 from .console.command import console
 from .exits import Status
+from .helping import Command, Group
 from .record import record_channels
 from .replay import replay
 from .running import Options, execute, report
@@ -20,6 +21,7 @@ from .watch import watch_channels
 
 app: typer.Typer = typer.Typer(
     name="trioflex",
+    cls=Group,
     help="Exchange WebSocket APIs for Trio, from the command line.",
     no_args_is_help=True,
     add_completion=False,
@@ -67,13 +69,13 @@ def _global(
         options.debug = debug
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(
     context: typer.Context,
     seconds: Annotated[
         float, typer.Option(min=3.0, max=3600.0, help="How long to trade.", metavar="SECONDS")
     ] = 8.0,
-    seed: Annotated[int, typer.Option(help="Chooses the course of the market.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the course of the market.")] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a screen.")
     ] = False,
@@ -84,11 +86,11 @@ def demo(
     execute(context, demo_command, seconds, seed, as_json)
 
 
-app.command()(simulate)
-app.command()(venues)
-app.command("check")(check_venue)
-app.command()(call)
-app.command("watch")(watch_channels)
-app.command("record")(record_channels)
-app.command()(replay)
-app.command()(console)
+app.command(cls=Command)(simulate)
+app.command(cls=Command)(venues)
+app.command("check", cls=Command)(check_venue)
+app.command(cls=Command)(call)
+app.command("watch", cls=Command)(watch_channels)
+app.command("record", cls=Command)(record_channels)
+app.command(cls=Command)(replay)
+app.command(cls=Command)(console)

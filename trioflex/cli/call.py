@@ -138,7 +138,7 @@ def call(
     ],
     fields: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FIELD=VALUE]...", help="What to ask.", show_default=False),
+        typer.Argument(metavar="FIELD=VALUE", help="What to ask.", show_default=False),
     ] = None,
     url: Url = None,
     as_json: Annotated[

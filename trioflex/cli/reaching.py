@@ -59,7 +59,7 @@ KeyFile = Annotated[
 ChannelNames = Annotated[
     list[str],
     typer.Argument(
-        metavar="CHANNEL...", help="As in OrderBook:XBT:USDT; `trioflex venues VENUE` has all."
+        metavar="CHANNEL", help="As in OrderBook:XBT:USDT; `trioflex venues VENUE` has all."
     ),
 ]
 Seconds = Annotated[

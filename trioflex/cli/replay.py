@@ -194,7 +194,10 @@ def replay(
         ),
     ] = 1.0,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="TCP port on 127.0.0.1; 0 picks a free one.")
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65_535, help="TCP port on 127.0.0.1; 0 picks a free one."
+        ),
     ] = 0,
     told: Annotated[
         bool, typer.Option("--print", help="Tell what happened, instead of serving it.")

@@ -307,15 +307,19 @@ def _check_public_key(venue: str, file: Path | None) -> Path | None:
 def simulate(
     context: typer.Context,
     venue: Annotated[
-        str, typer.Argument(help=f"{', '.join(VENUES)}.", callback=_check_venue)
+        str,
+        typer.Argument(metavar="VENUE", help=f"{', '.join(VENUES)}.", callback=_check_venue),
     ] = "coinflex",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="TCP port on 127.0.0.1; 0 picks a free one.")
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65_535, help="TCP port on 127.0.0.1; 0 picks a free one."
+        ),
     ] = 0,
     tls: Annotated[
         bool, typer.Option("--tls", help="Serve wss://, with an authority made for this run.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Chooses the course of the market.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the course of the market.")] = 0,
     accounts: Annotated[
         list[str] | None,
         typer.Option(

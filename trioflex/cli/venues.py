@@ -54,6 +54,10 @@ def _entry(entry: Entry) -> dict[str, object]:
     }
 
 
+def _marks(entry: Entry) -> str:
+    return ("*" if entry.writes else " ") + ("+" if entry.private else " ")
+
+
 def _limits(venue: Venue) -> dict[str, float | int | None]:
     return {
         "connect_timeout": venue.connect_timeout,
@@ -83,8 +87,7 @@ def show(venue: Venue, console: Console) -> None:
             line(2, f"--url {name}  {url}")
     line(2, "requests (* may change the account, + needs a login)", "bold")
     for entry in catalogue.requests(venue):
-        mark = "*" if entry.writes else "+" if entry.private else " "
-        line(2, f"{mark} {entry.usage}", "yellow" if entry.writes else "")
+        line(2, f"{_marks(entry)} {entry.usage}", "yellow" if entry.writes else "")
         line(6, entry.paragraphs[0], "dim")
         defaults = [
             f"{a.name} {plain(a.default)}"
@@ -93,9 +96,10 @@ def show(venue: Venue, console: Console) -> None:
         ]
         if defaults:
             line(6, f"Defaults: {', '.join(defaults)}.", "dim")
-    line(2, "channels (+ needs a login)", "bold")
-    for entry in catalogue.channels(venue):
-        line(2, f"{'+' if entry.private else ' '} {entry.usage}")
+    channels = catalogue.channels(venue)
+    line(2, "channels (+ needs a login)" if channels else "no channels", "bold")
+    for entry in channels:
+        line(2, f"{_marks(entry)} {entry.usage}")
         line(6, entry.paragraphs[0], "dim")
     line(2, "limits", "bold")
     for bucket, rate in venue.rates.items():
@@ -133,7 +137,7 @@ async def venues_command(name: str | None, as_json: bool) -> None:
 def venues(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[VENUE]", help="Only this one.", show_default=False)
+        str | None, typer.Argument(metavar="VENUE", help="Only this one.", show_default=False)
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON array instead of text.")

@@ -38,7 +38,13 @@ class Choice:
         """What is asked; empty: nothing."""
         if self.many:
             return f"{self.many}, separated by commas: "
-        return f"{', '.join(self.parts)}: " if self.parts else ""
+        return f"{self.shape}: " if self.parts else ""
+
+    @property
+    def shape(self) -> str:
+        """The parts as they are typed; those in brackets may be left out, from the end."""
+        needed, rest = self.parts[: self.required], self.parts[self.required :]
+        return ", ".join(needed) + "".join(f"[, {part}" for part in rest) + "]" * len(rest)
 
 
 CHOICES: Sequence[Choice] = (
@@ -109,7 +115,7 @@ def fields_of(choice: Choice, line: str) -> list[str]:
         count = str(most) if choice.required == most else f"{choice.required} to {most}"
         raise LocalProtocolError(
             f"Nothing was sent: {count} part{'s' if most > 1 else ''} needed "
-            f"({', '.join(choice.parts)}), and there are {len(parts)}."
+            f"({choice.shape}), and there are {len(parts)}."
         )
     return [f"{name}={part}" for name, part in zip(choice.parts, parts, strict=False) if part]
 
