@@ -15,6 +15,7 @@ from rich.console import Console
 
 from trioflex import LocalProtocolError, find_venue
 from trioflex.cli import catalogue, main
+from trioflex.cli.console.asking import fold, split
 from trioflex.cli.console.command import console_command
 from trioflex.cli.console.completion import complete
 from trioflex.cli.console.history import history_file, is_keepable, make_private
@@ -114,6 +115,30 @@ def test_requests_are_spelt_as_they_are_typed(request_):
     venue = oceanex.VENUE if type(request_).__module__.endswith("_oceanex.requests") else None
     name, *fields = spell_request(request_).split()
     assert request_ == make_request(venue or coinflex.VENUE, name, fields)
+
+
+# -- questions -------------------------------------------------------------------------------------
+
+QUESTION = "x at y: " + "ids=1 " * 40 + "price=8650\nSell 1.\nSend it? [y/N] "
+
+
+def test_nothing_of_a_question_is_cut_off():
+    """Its lines fit, and every word of it is there; the last stays as it is, with its space."""
+    folded = fold(QUESTION, 60)
+    assert max(map(len, folded.splitlines())) < 60
+    assert QUESTION.split() == folded.split()
+    assert folded.endswith("\nSell 1.\nSend it? [y/N] ")
+    assert "name: " == fold("name: ", 3)
+    assert "".join(QUESTION.split()) == "".join(fold(QUESTION, 1).split())
+
+
+def test_a_question_that_fills_the_terminal_is_printed():
+    """All but the last line of it: nobody can scroll in a prompt."""
+    assert ("", QUESTION) == split(QUESTION, 60, 24)
+    above, question = split(QUESTION, 60, 8)
+    assert "Send it? [y/N] " == question
+    assert QUESTION == f"{above}\n{question}"
+    assert ("", "name: ") == split("name: ", 3, 1)
 
 
 # -- tables ----------------------------------------------------------------------------------------

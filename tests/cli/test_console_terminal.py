@@ -110,7 +110,9 @@ async def test_a_session(tmp_path):
         await terminal.reads("available")
         await terminal.reads("coinflex>")
         terminal.types(ORDER)
-        await terminal.reads("Send it? [y/N]")
+        # What does not fit into the width is on the next line.
+        for words in ("coinflex at", "tonce=7", "Buy 0.1 XBT at 5000 USDT.", "Send it? [y/N]"):
+            await terminal.reads(words)
         terminal.types("y\r")
         await terminal.reads("remaining")
         await terminal.reads("coinflex>")

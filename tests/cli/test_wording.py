@@ -73,7 +73,7 @@ def test_the_question_is_whole():
     request = coinflex.PlaceOrder("XBT", "USDT", quantity="-1", price=8650)
     assert (
         "coinflex at 127.0.0.1: PlaceOrder base=XBT counter=USDT quantity=-1 price=8650\n"
-        "Sell 1 XBT at 8650 USDT. This may change your account. Send it? [y/N] "
+        "Sell 1 XBT at 8650 USDT.\nThis may change your account. Send it? [y/N] "
     ) == question("coinflex at 127.0.0.1", request)
     assert question("x", coinflex.CancelAllOrders()).endswith(
         "CancelAllOrders\nThis may change your account. Send it? [y/N] "

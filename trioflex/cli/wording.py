@@ -23,10 +23,12 @@ def question(where: str, request: Request[Any]) -> str:
         request: what would be sent.
     """
     trade = trade_of(request)
-    words = f"{trade}. " if trade else ""
-    return (
-        f"{where}: {spell_request(request)}\n{words}This may change your account. Send it? [y/N] "
-    )
+    lines = [
+        f"{where}: {spell_request(request)}",
+        *([f"{trade}."] if trade else []),
+        "This may change your account. Send it? [y/N] ",
+    ]
+    return "\n".join(lines)
 
 
 def trade_of(request: Request[Any]) -> str:

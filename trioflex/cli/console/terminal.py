@@ -25,10 +25,11 @@ from rich.console import Console
 
 from trioflex.protocol import Venue
 
+from .asking import fold, split
 from .completion import complete
 from .echo import echo
 from .history import is_keepable, make_private
-from .outputs import Ask, Output, Prompt, Shell, Status
+from .outputs import Ask, Output, Prompt, Say, Shell, Status
 from .pipe import run_shell
 from .render import draw
 
@@ -155,6 +156,8 @@ class Terminal:
                     self._status = output
                     self._session.app.invalidate()
                 case Prompt() | Ask():
+                    if isinstance(output, Ask):
+                        output = self._fitting(output)
                     self._prompting = True
                     self._session = self._session_for(output)
                     nursery.start_soon(self._read, loop, lines, output, name="prompt")
@@ -165,6 +168,18 @@ class Terminal:
                     await loop.run(self._draw_above(output))
                 case _:
                     draw(self._console, output)
+
+    def _fitting(self, wanted: Ask) -> Ask:
+        """Return a question that fits into the terminal; what does not is printed above it."""
+        size = self._console.size
+        above, question = split(wanted.question, size.width, size.height)
+        if above:
+            draw(self._console, Say(above))
+        return Ask(question, wanted.secret)
+
+    def _folded(self, question: str) -> Callable[[], str]:
+        """Return what gives the question whenever it is drawn: the width may have changed."""
+        return lambda: fold(question, self._questions.app.output.get_size().columns)
 
     def _session_for(self, wanted: Prompt | Ask) -> PromptSession[str]:
         if isinstance(wanted, Prompt):
@@ -206,7 +221,7 @@ class Terminal:
         """Return a line; or as a value what is no line, for it must not end asyncio's loop."""
         try:
             return await self._session_for(wanted).prompt_async(
-                wanted.question
+                self._folded(wanted.question)
                 if isinstance(wanted, Ask)
                 else FormattedText([("class:prompt", f"{self._venue.name}> ")]),
                 handle_sigint=False,
