@@ -108,6 +108,17 @@ def test_whoever_handles_sigterm_goes_on_doing_so():
     assert [signal.SIGTERM] == heard
 
 
+def test_where_ctrl_c_ends_the_process():
+    """SIGTERM does, too, as before; it is not swallowed."""
+
+    async def main():
+        await trio.lowlevel.checkpoint()
+        assert signal.SIG_DFL is signal.getsignal(signal.SIGTERM)
+
+    with handling(signal.SIGINT, signal.SIG_DFL):
+        run(main)
+
+
 def test_in_another_thread_signals_are_left_alone():
     """Only the main thread may have a say in them."""
 

@@ -67,15 +67,17 @@ class Gate:
     def open(self) -> Iterator[None]:
         """Let SIGTERM pass while Trio runs; whoever handles or ignores it goes on doing so."""
         interrupt = signal.getsignal(signal.SIGINT)
-        main_thread = threading.current_thread() is threading.main_thread()
-        if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        ours = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        )
+        if not (ours and callable(interrupt)):
             yield
             return
 
         def terminate(number: int, frame: FrameType | None) -> None:
             self.passed = True
-            if callable(interrupt):
-                interrupt(signal.SIGINT, frame)
+            interrupt(signal.SIGINT, frame)
 
         if self._deaf:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
