@@ -37,7 +37,7 @@ def public_pem(key):
 @contextmanager
 def oceanex(*options: str) -> Iterator[dict[str, Any]]:
     """Serve it, and end it as a service manager would; its private key goes with it."""
-    with simulation("oceanex", *options, by=signal.SIGTERM, status=0) as first:
+    with simulation("oceanex", *options, by=signal.SIGTERM, status=143) as first:
         yield first
     file = first["credentials"].get("OCEANEX_KEY_FILE")
     assert file is None or not Path(file).parent.exists()
