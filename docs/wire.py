@@ -48,7 +48,6 @@ async def converse(venue: str, lines: list[str]) -> list[tuple[str, type[Any], l
             module.VENUE,
             connector=exchange.connector,
             credentials=module.Credentials.from_env(exchange.model.credentials()),
-            env=exchange.env,
         ) as client,
         trio.open_nursery() as nursery,
     ):

@@ -74,7 +74,6 @@ async def main(arguments: list[str] | None = None) -> None:
                 oceanex.VENUE,
                 credentials=account,
                 connector=exchange.connector,
-                env=exchange.env,
             ) as client,
             trio.open_nursery() as nursery,
         ):

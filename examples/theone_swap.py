@@ -88,7 +88,6 @@ async def open_theone(
             theone.VENUE,
             credentials=credentials,
             connector=exchange.connector,
-            env=exchange.env,
         ) as client:
             yield client, exchange
 

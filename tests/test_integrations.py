@@ -55,7 +55,6 @@ async def web(example, nursery):
             theone.VENUE,
             credentials=account,
             connector=exchange.connector,
-            env=exchange.env,
             reconnect=Reconnect(base=0.1),
         ) as client:
             [base] = await nursery.start(module.serve, client, "127.0.0.1:0")

@@ -93,7 +93,6 @@ async def test_the_two_that_log_in_with_rsa(midchains_exchange, oceanex_exchange
             venue.VENUE,
             credentials=venue.Credentials.from_env(exchange.model.credentials()),
             connector=exchange.connector,
-            env=exchange.env,
         ) as client:
             await client.request(order)
         [placed] = exchange.model.desk.orders.values()

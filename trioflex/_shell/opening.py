@@ -73,7 +73,8 @@ async def open_client(
         reconnect: when and how often to connect again.
         keepalive: when silence means death.
         observer: hooks into the life of connections.
-        env: randomness and wall clock for the venue's session; for tests.
+        env: randomness and wall clock for the venue's session; for tests. ``None``: what the
+            connector brings (see :class:`trioflex.Connector`), else the real world's.
 
     Yields:
         The open :class:`Client`.
@@ -88,6 +89,7 @@ async def open_client(
         ConnectionLost: later: the connection is gone for good.
         InternalError: a bug, ours or the venue module's.
         LocalProtocolError: the venue cannot be used anonymously.
+        TypeError: the connector's ``env`` is not an :class:`trioflex.protocol.Env`.
         ValueError: unknown venue or endpoint name, or a bad URL.
 
     Cancellation: entering leaves nothing behind. Inside the block, cancellation means *now*: when
@@ -104,7 +106,7 @@ async def open_client(
         reconnect,
         keepalive,
         observer,
-        env,
+        _env_of(connector) if env is None else env,
     )
     user_error: BaseException | None = None
     pierced = False
@@ -208,7 +210,7 @@ def _prepare(
     reconnect: Reconnect | None,
     keepalive: Keepalive | None,
     observer: Observer | None,
-    env: Env | None,
+    env: Env,
 ) -> tuple[Core, Target]:
     if credentials is None and not venue.anonymous:
         raise LocalProtocolError(
@@ -221,7 +223,7 @@ def _prepare(
     limits = Limits.resolve(venue, timeouts)
     core = Core(
         venue=venue,
-        env=system_env() if env is None else env,
+        env=env,
         url=parse_url(address).shown,
         limits=limits,
         reconnect=venue.reconnect if reconnect is None else reconnect,
@@ -238,6 +240,20 @@ def _prepare(
         max_message_bytes=venue.max_message_bytes,
     )
     return core, target
+
+
+def _env_of(connector: Connector | None) -> Env:
+    """Return what a connector brings; where it brings nothing, the real world."""
+    # Not in the protocol: most connectors lead into the real world, and have nothing to say.
+    env: object = getattr(connector, "env", None)
+    if env is None:
+        return system_env()
+    if not isinstance(env, Env):
+        raise TypeError(
+            f"a connector's attribute env must be a trioflex.protocol.Env, not {env!r}; pass env= "
+            "to open_client() if it means something else"
+        )
+    return env
 
 
 def _address(venue: Venue, url: str | None) -> str:

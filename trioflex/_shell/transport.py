@@ -146,7 +146,13 @@ class Transport(Protocol):
 
 
 class Connector(Protocol):
-    """Makes transports; the network as an argument."""
+    """Makes transports; the network as an argument.
+
+    A connector may have an attribute ``env``, a :class:`trioflex.protocol.Env`: the clock and the
+    randomness of what it leads to. :func:`trioflex.open_client` takes it where it is given no
+    ``env`` itself. Simulated exchanges in memory and tapes bring theirs in this way, because their
+    time is not ours; a connector that wraps another passes it on.
+    """
 
     def __call__(self, target: Target, /) -> AbstractAsyncContextManager[Transport]:
         """Connect on entering; close, or drop, on leaving.

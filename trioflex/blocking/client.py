@@ -323,7 +323,8 @@ def open_client(
         reconnect: when and how often to connect again.
         keepalive: when silence means death.
         observer: hooks into the life of connections; called in the client's thread.
-        env: randomness and wall clock for the venue's session.
+        env: randomness and wall clock for the venue's session; ``None``: what the connector
+            brings, else the real world's.
 
     Returns:
         A context manager; entering it gives the :class:`BlockingClient`.

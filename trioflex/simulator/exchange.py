@@ -18,9 +18,10 @@ import attrs
 import trio
 from trio.testing import memory_stream_pair
 
-from .. import ConnectFailed, system_env, websocket_connector
+from .. import ConnectFailed, Connector, system_env, websocket_connector
 from .._shell.transport import Target, Transport
 from ..protocol import Env
+from .bringing import BringingConnector
 from .clocks import VirtualClock
 from .crew import open_crew
 from .faults import AcceptAndDrop, Dark, HangUpgrade, RefuseConnections
@@ -97,7 +98,7 @@ class SimulatedExchange(Script, Interventions):
         Script.__init__(self)
         Interventions.__init__(self)
         self.clock: Callable[[], int] = clock if clock is not None else VirtualClock()
-        """The venue's wall clock; a client's ``Env`` made from it agrees about the time."""
+        """The venue's wall clock; :attr:`env` is made from it."""
         self.model: ExchangeModel = (
             _model_of(venue, seed=seed, clock=self.clock, **options)
             if isinstance(venue, str)
@@ -112,25 +113,29 @@ class SimulatedExchange(Script, Interventions):
 
     @property
     def env(self) -> Env:
-        """The real world, but for the wall clock, which is the venue's: for the ``env`` of
-        :func:`trioflex.open_client`, where a venue compares time stamps with its own clock."""
+        """The real world, but for the wall clock, which is the venue's. Its connectors bring it;
+        where it is reached in another way (:meth:`host`, a server on loopback) it is for the
+        ``env`` of :func:`trioflex.open_client`: some venues compare time stamps with their own
+        clock."""
         return attrs.evolve(system_env(), epoch_ms=lambda: self.clock() // 1_000)
 
     # -- connectors ----------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def connector(self, target: Target, /) -> AsyncIterator[Transport]:
-        """Connect to the exchange without any bytes: a :class:`trioflex.Connector`.
+    @property
+    def connector(self) -> Connector:
+        """Connects to the exchange without any bytes.
 
         A frame is executed inside the client's ``send``, and what it causes is in the inboxes of
         all clients when that returns; so the order of things is the same in every run.
 
-        Raises:
-            trioflex.ConnectFailed: the script refused the connection, or let it hang for
-                ``target.connect_timeout`` seconds.
-
-        Cancellation: the connection is dropped without a Close.
+        It brings :attr:`env`. Connecting raises :class:`trioflex.ConnectFailed` where the script
+        refused the connection, or let it hang for ``target.connect_timeout`` seconds. Where it is
+        cancelled, the connection is dropped without a Close.
         """
+        return BringingConnector(self._connect, self.env)
+
+    @asynccontextmanager
+    async def _connect(self, target: Target, /) -> AsyncIterator[Transport]:
         async with open_crew() as crew:
             await self._admit(target)
             transport = MessageTransport(target)
@@ -153,18 +158,20 @@ class SimulatedExchange(Script, Interventions):
                 finally:
                     transport.left()
 
-    @asynccontextmanager
-    async def byte_connector(self, target: Target, /) -> AsyncIterator[Transport]:
-        """Connect to the exchange over streams in memory: a :class:`trioflex.Connector`.
+    @property
+    def byte_connector(self) -> Connector:
+        """Connects to the exchange over streams in memory.
 
         Everything is as over sockets, upgrade, frames, Pings and closing included, with the same
         server behind it; but there is no kernel between, so a ``MockClock`` can jump.
 
-        Raises:
-            trioflex.ConnectFailed: the opening handshake failed.
-
-        Cancellation: the connection is dropped without a Close.
+        It brings :attr:`env`. Connecting raises :class:`trioflex.ConnectFailed` where the opening
+        handshake failed. Where it is cancelled, the connection is dropped without a Close.
         """
+        return BringingConnector(self._connect_bytes, self.env)
+
+    @asynccontextmanager
+    async def _connect_bytes(self, target: Target, /) -> AsyncIterator[Transport]:
         async with open_crew() as crew:
 
             async def dial(target: Target) -> trio.abc.Stream:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import trio
 
-from .. import Connector, LocalProtocolError, find_venue, system_env
+from .. import Connector, LocalProtocolError, find_venue
 from ..protocol import Correlation, Env, Venue
 from ..simulator import Link, SimulatedExchange
 from ..simulator.crew import Crew, open_crew
@@ -52,7 +52,9 @@ class TapePlayer:
         self.tape = tape
         self.ended: trio.Event = trio.Event()
         """Set when the tape was played to its end for the first time."""
-        self.exchange: SimulatedExchange = SimulatedExchange(_Model(self, tape.head.venue))
+        self.exchange: SimulatedExchange = SimulatedExchange(
+            _Model(self, tape.head.venue), clock=self._clock
+        )
         """The exchange that it is, for :func:`trioflex.simulator.open_server`."""
         self.played: int = 0
         """Messages that were sent to clients."""
@@ -73,18 +75,19 @@ class TapePlayer:
 
     @property
     def connector(self) -> Connector:
-        """Reaches it in memory."""
+        """Reaches it in memory, and brings :attr:`env`."""
         return self.exchange.connector
 
     @property
     def env(self) -> Env:
-        """The real world, but for the wall clock, which is the tape's: for the ``env`` of
-        :func:`trioflex.open_client`, where sessions look at the time of day."""
-        began = self.tape.epoch_ms
-        # A rounding error must not become a millisecond.
-        return attrs.evolve(
-            system_env(), epoch_ms=lambda: began + int(self.position * 1000 + 0.001)
-        )
+        """The real world, but for the wall clock, which is the tape's. Its connector brings it;
+        for a client on loopback it is the ``env`` of :func:`trioflex.open_client`, where sessions
+        look at the time of day."""
+        return self.exchange.env
+
+    def _clock(self) -> int:
+        # Rounded: an error of the floating point must not become a millisecond.
+        return self.tape.epoch_ms * 1000 + round(self.position * 1_000_000)
 
     def end(self) -> None:
         """Take notice that the last connection was played."""

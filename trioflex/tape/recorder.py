@@ -27,6 +27,7 @@ from .. import (
     websocket_connector,
 )
 from ..protocol import Env, Venue
+from ..simulator.bringing import bringing
 from ..simulator.crew import open_crew
 from .entries import VERSION, TapeEntry, TapeFrame, TapeHead, TapeMark, open_tape_file, utc
 
@@ -83,7 +84,7 @@ class Recorder(Observer):
         """Return a connector whose connections are recorded.
 
         Args:
-            inner: makes the connections; ``None``: over TCP and TLS.
+            inner: makes the connections; ``None``: over TCP and TLS. What it brings is passed on.
         """
         connect = websocket_connector() if inner is None else inner
 
@@ -91,7 +92,7 @@ class Recorder(Observer):
             self._attempts += 1
             return _Recorded(self, self._attempts, connect(target))
 
-        return recording
+        return bringing(recording, connect)
 
     def statistics(self) -> RecorderStatistics:
         """Return what was recorded until now."""

@@ -76,7 +76,7 @@ def coinfloor_exchange() -> SimulatedExchange:
 def theone_exchange() -> SimulatedExchange:
     """A simulated TheOne in memory; see ``coinflex_exchange``.
 
-    It compares time stamps with its own clock, so clients take their ``env`` from it::
+    It compares time stamps with its own clock, which its connector brings::
 
         async def test_a_swap_comes_to_its_end(theone_exchange, autojump_clock):
             exchange = theone_exchange
@@ -84,10 +84,7 @@ def theone_exchange() -> SimulatedExchange:
             async with (
                 exchange.trading(),
                 open_client(
-                    theone.VENUE,
-                    credentials=credentials,
-                    connector=exchange.connector,
-                    env=exchange.env,
+                    theone.VENUE, credentials=credentials, connector=exchange.connector
                 ) as client,
             ):
                 swap = await client.request(theone.Swap("1", "ETH", "USDT"))
@@ -114,7 +111,7 @@ def midchains_exchange() -> SimulatedExchange:
 def oceanex_exchange() -> SimulatedExchange:
     """A simulated OceanEx in memory; see ``coinflex_exchange``.
 
-    It compares nonces with its own clock, so clients take their ``env`` from it, and two of one
+    It compares nonces with its own clock, which its connector brings, and two clients of one
     account must not log in within the same millisecond. The private key is in a file, which goes
     with the test::
 
@@ -122,10 +119,7 @@ def oceanex_exchange() -> SimulatedExchange:
             exchange = oceanex_exchange
             credentials = oceanex.Credentials.from_env(exchange.model.credentials())
             async with open_client(
-                oceanex.VENUE,
-                credentials=credentials,
-                connector=exchange.connector,
-                env=exchange.env,
+                oceanex.VENUE, credentials=credentials, connector=exchange.connector
             ) as client:
                 order = oceanex.NewOrder("vetusdt", "buy", price="0.03", volume=1000)
                 assert (await client.request(order)).final

@@ -54,7 +54,7 @@ def rehearse(
     async def play() -> None:
         for first, later in courses:
             async with open_client(
-                recorded, credentials=first, connector=exchange.connector, env=exchange.env
+                recorded, credentials=first, connector=exchange.connector
             ) as client:
                 await _act(client, exchange, talk, refused, first is not None, found)
                 if later is not None:
