@@ -54,7 +54,9 @@ async def test_all_that_is_declared_works(survey, autojump_clock):
                 if isinstance(step, Channel):
                     await nursery.start(listen, client, step)
                 else:
+                    before = exchange.count(type(step))
                     await client.request(step)
+                    assert before < exchange.count(type(step))
                     answered.add(type(step))
             await trio.sleep(60)
             nursery.cancel_scope.cancel()

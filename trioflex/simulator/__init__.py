@@ -28,6 +28,7 @@ from .peer import (
     BeatingPeer as BeatingPeer,
     ExchangeModel as ExchangeModel,
     Link as Link,
+    NamedModel as NamedModel,
     Peer as Peer,
 )
 from .server import ServerAddress as ServerAddress, open_server as open_server, serve as serve

@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -20,7 +21,7 @@ from trio.testing import memory_stream_pair
 
 from .. import ConnectFailed, Connector, system_env, websocket_connector
 from .._shell.transport import Target, Transport
-from ..protocol import Env
+from ..protocol import Env, Request
 from .bringing import BringingConnector
 from .clocks import VirtualClock
 from .crew import open_crew
@@ -30,6 +31,7 @@ from .interventions import Interventions
 from .line import Line, Spawn, Wire
 from .message_transport import MessageTransport
 from .message_wire import MessageWire
+from .naming import wire_name
 from .peer import ExchangeModel
 from .script import Script
 from .tally import FRAMES_KEPT, ExchangeStatistics, SeenFrame, Tally
@@ -121,7 +123,7 @@ class SimulatedExchange(Script, Interventions):
 
     # -- connectors ----------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def connector(self) -> Connector:
         """Connects to the exchange without any bytes.
 
@@ -158,7 +160,7 @@ class SimulatedExchange(Script, Interventions):
                 finally:
                     transport.left()
 
-    @property
+    @cached_property
     def byte_connector(self) -> Connector:
         """Connects to the exchange over streams in memory.
 
@@ -244,24 +246,30 @@ class SimulatedExchange(Script, Interventions):
 
     # -- what was seen -------------------------------------------------------------------------
 
-    def count(self, method: str) -> int:
-        """Return how many requests of that name have arrived, over all connections.
+    def count(self, method: str | type[Request[Any]]) -> int:
+        """Return how many requests of that kind have arrived, over all connections.
 
         Args:
-            method: the name on the wire; ``"*"``: any.
+            method: the venue's request class, or the name on the wire; ``"*"``: any.
+
+        Raises:
+            ValueError: the venue has no such request.
         """
-        return self.tally.count(method)
+        return self.tally.count(self._named(method))
 
-    async def seen(self, method: str, count: int = 1) -> None:
-        """Wait until so many requests of that name have arrived since the exchange was made.
+    async def seen(self, method: str | type[Request[Any]], count: int = 1) -> None:
+        """Wait until so many requests of that kind have arrived since the exchange was made.
 
         Args:
-            method: the name on the wire; ``"*"``: any.
+            method: the venue's request class, or the name on the wire; ``"*"``: any.
             count: how many.
+
+        Raises:
+            ValueError: the venue has no such request.
 
         Cancellation: nothing changes.
         """
-        await self.tally.wait_count(method, count)
+        await self.tally.wait_count(self._named(method), count)
 
     @property
     def frames(self) -> deque[SeenFrame]:
@@ -325,6 +333,9 @@ class SimulatedExchange(Script, Interventions):
                 retry_after=refusal.retry_after,
                 final=refusal.status in FINAL_STATUS,
             )
+
+    def _named(self, method: str | type[Request[Any]]) -> str:
+        return wire_name(self.model, method)
 
     def _faults_changed(self) -> None:
         for line in list(self.lines.values()):

@@ -125,6 +125,16 @@ class FloorModel:
             }
         return {}
 
+    @property
+    def methods(self) -> Mapping[str, str]:
+        """What can be asked, by its name on the wire, and the client's class for it."""
+        # Clients' classes have the names on the wire.
+        methods = ("EstimateMarketOrder", *self.desk.informing, *self.desk.placing)
+        return {
+            **dict.fromkeys(("Authenticate", "WatchOrders", "WatchTicker"), ""),
+            **{name: name for name in methods},
+        }
+
     def trade(self) -> float:
         """Let the other participants of one market act once.
 

@@ -13,7 +13,7 @@ from .flow import Habits, OrderFlow
 from .limits import Allowance, Limit
 from .midchains_desk import ASSET_SCALE, PRICE_SCALE, Desk
 from .midchains_order import SimulatedOrder
-from .midchains_peer import MidchainsPeer
+from .midchains_peer import SESSION, TRADING, MidchainsPeer
 from .peer import Link
 
 LOGIN_LIMIT = 30_000_000
@@ -139,6 +139,11 @@ class MidchainsModel:
                 "MIDCHAINS_PASSWORD": account.password,
             }
         return {}
+
+    @property
+    def methods(self) -> Mapping[str, str]:
+        """What can be asked, by its name on the wire, and the client's class for it."""
+        return {**dict.fromkeys(SESSION, ""), **TRADING}
 
     def trade(self) -> float:
         """Let the participants of one market act, and what is due happen.

@@ -25,10 +25,20 @@ if TYPE_CHECKING:
 
 Message = dict[str, object]
 
-_TRADING = frozenset({
-    "addorder", "cancelorder", "queryorder", "querymultiorders", "querymultiorder", "querytrade",
-    "querypos", "querypendingpos",
-})  # fmt: skip
+SESSION = ("subscribe", "unsubscribe", "challenge", "login", "logout")
+"""What needs no login."""
+
+TRADING: Mapping[str, str] = {
+    "addorder": "AddOrder",
+    "cancelorder": "CancelOrder",
+    "queryorder": "QueryOrder",
+    "querymultiorders": "QueryOrders",
+    "querymultiorder": "",
+    "querytrade": "QueryTrades",
+    "querypos": "QueryPositions",
+    "querypendingpos": "QueryPendingPositions",
+}
+"""What needs a login, and the client's classes for it; one has an older name beside its own."""
 
 
 class MidchainsPeer:
@@ -130,7 +140,7 @@ class MidchainsPeer:
     # -- carrying out --------------------------------------------------------------------------
 
     def _carry_out(self, kind: str, message: Message) -> list[Message]:
-        if kind in _TRADING:
+        if kind in TRADING:
             if self.user_id is None:
                 raise Complaint("not logged in")
             if not self._model.allow(self.user_id):

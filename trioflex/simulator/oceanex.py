@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 
 from .flow import OrderFlow
 from .limits import Allowance, Limit
-from .oceanex_calls import SCOPES, Calls
+from .oceanex_calls import CLASSES, SCOPES, Calls
 from .oceanex_desk import Desk
 from .oceanex_listing import BALANCES, LISTINGS
 from .oceanex_login import Header, OceanExAccount, verify
-from .oceanex_peer import OceanExPeer
+from .oceanex_peer import LOGIN, OceanExPeer
 from .oceanex_request import NOT_ALLOWED, Complaint
 from .peer import Link
 
@@ -152,6 +152,11 @@ class OceanExModel:
                 named["OCEANEX_KEY_FILE"] = str(self._written(self._private_key))
             return named
         return {}
+
+    @property
+    def methods(self) -> Mapping[str, str]:
+        """What can be asked, by its name on the wire, and the client's class for it."""
+        return {LOGIN: "", "pong": "", **CLASSES}
 
     def trade(self) -> float:
         """Let the participants of one market act.

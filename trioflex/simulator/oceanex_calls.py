@@ -58,6 +58,24 @@ SCOPES: Mapping[str, str] = {
 }
 """Calls that need a login, and the scope that they need."""
 
+CLASSES: Mapping[str, str] = {
+    "TickerHandler/index": "GetTickers",
+    "MarketsHandler/index": "GetMarkets",
+    "FeeHandler/trading_fee": "GetFees",
+    "ToolHandler/timestamp": "GetTime",
+    "OrderBookHandler/index": "GetOrderBook",
+    "KlineHandler/index": "GetKline",
+    "AccountHandler/index": "GetAccount",
+    "OrderHandler/create": "NewOrder",
+    "OrderHandler/cancel": "CancelOrders",
+    "OrderHandler/clear": "CancelAllOrders",
+    "OrderHandler/index": "GetOpenOrders",
+    "OrderHandler/show": "GetOrder",
+    "OrderHistoryHandler/show": "GetClosedOrder",
+    "OrderHistoryHandler/index": "GetOrderHistory",
+}
+"""The client's classes for the calls."""
+
 
 class Calls:
     """Carries the calls out.

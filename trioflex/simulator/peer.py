@@ -74,3 +74,14 @@ class ExchangeModel(Protocol):
 
     def trade(self) -> float:
         """Let the other market participants act once; return seconds until their next turn."""
+
+
+class NamedModel(ExchangeModel, Protocol):
+    """A model that says what can be asked of it, so that a script which names anything else is
+    told so, and may name request classes instead."""
+
+    @property
+    def methods(self) -> Mapping[str, str]:
+        """Every name that :meth:`Peer.method_of` returns for a request that the venue has, with
+        the name of its class in the venue's module; ``""`` where clients send it by themselves, as
+        they do logins and subscriptions."""

@@ -9,7 +9,9 @@ come included). ``exchange.next_connection`` is the number that the next one wil
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from ..protocol import Request
 from .faults import (
     AcceptAndDrop,
     Dark,
@@ -46,11 +48,15 @@ class Script:
     def _faults_changed(self) -> None:
         """Let every connection look again at what holds it up."""
 
+    def _named(self, method: str | type[Request[Any]]) -> str:
+        """Return the name on the wire of what a script names, or say that there is none."""
+        raise NotImplementedError
+
     # -- requests and replies ------------------------------------------------------------------
 
     def silence(
         self,
-        method: str,
+        method: str | type[Request[Any]],
         *,
         times: int | None = None,
         execute: bool = True,
@@ -59,7 +65,8 @@ class Script:
         """Withhold the replies to a kind of request.
 
         Args:
-            method: the request's name on the wire (``"PlaceOrder"``), or ``"*"`` for every one.
+            method: the venue's request class (``coinflex.PlaceOrder``), or its name on the wire
+                (``"PlaceOrder"``), or ``"*"`` for every one.
             times: how many replies; ``None``: all until stopped.
             execute: ``True``: the request is executed and its notices are sent; ``False``: it is
                 swallowed before the engine sees it (:meth:`count` counts it all the same).
@@ -67,14 +74,17 @@ class Script:
 
         Returns:
             The handle; stopping it does not bring withheld replies back.
+
+        Raises:
+            ValueError: the venue has no such request.
         """
         return self.faults.add(
-            Silence(method=method, times=times, execute=execute, connection=connection)
+            Silence(method=self._named(method), times=times, execute=execute, connection=connection)
         )
 
     def delay(
         self,
-        method: str,
+        method: str | type[Request[Any]],
         seconds: float,
         *,
         times: int | None = None,
@@ -83,7 +93,7 @@ class Script:
         """Send replies to a kind of request late; it is executed, and its notices sent, at once.
 
         Args:
-            method: the request's name, or ``"*"``.
+            method: the request's class or name, or ``"*"``.
             seconds: how late, on Trio's clock; at least 0.
             times: how many replies; ``None``: all until stopped.
             connection: the only connection concerned.
@@ -92,17 +102,17 @@ class Script:
             The handle; stopping it does not hasten replies that are already late.
 
         Raises:
-            ValueError: ``seconds`` is negative.
+            ValueError: ``seconds`` is negative, or the venue has no such request.
         """
         if seconds < 0:
             raise ValueError(f"a reply cannot be {seconds} s late: give 0 or more seconds")
         return self.faults.add(
-            Delay(method=method, seconds=seconds, times=times, connection=connection)
+            Delay(method=self._named(method), seconds=seconds, times=times, connection=connection)
         )
 
     def refuse(
         self,
-        method: str,
+        method: str | type[Request[Any]],
         code: str | int,
         message: str,
         *,
@@ -112,7 +122,7 @@ class Script:
         """Answer a kind of request with a refusal instead of executing it.
 
         Args:
-            method: the request's name, or ``"*"``.
+            method: the request's class or name, or ``"*"``.
             code: the venue's code, as the venue writes it.
             message: the venue's text.
             times: how many requests; ``None``: all until stopped.
@@ -120,10 +130,13 @@ class Script:
 
         Returns:
             The handle.
+
+        Raises:
+            ValueError: the venue has no such request.
         """
         return self.faults.add(
             Refuse(
-                method=method,
+                method=self._named(method),
                 code=str(code),
                 message=message,
                 times=times,
@@ -132,19 +145,28 @@ class Script:
         )
 
     def duplicate(
-        self, method: str, *, times: int | None = None, connection: int | None = None
+        self,
+        method: str | type[Request[Any]],
+        *,
+        times: int | None = None,
+        connection: int | None = None,
     ) -> Duplicate:
         """Send the replies to a kind of request twice.
 
         Args:
-            method: the request's name, or ``"*"``.
+            method: the request's class or name, or ``"*"``.
             times: how many replies; ``None``: all until stopped.
             connection: the only connection concerned.
 
         Returns:
             The handle.
+
+        Raises:
+            ValueError: the venue has no such request.
         """
-        return self.faults.add(Duplicate(method=method, times=times, connection=connection))
+        return self.faults.add(
+            Duplicate(method=self._named(method), times=times, connection=connection)
+        )
 
     def duplicate_pushes(
         self, *, times: int | None = None, connection: int | None = None

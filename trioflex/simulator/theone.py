@@ -11,7 +11,7 @@ import attrs
 from .limits import Limit
 from .peer import Link
 from .theone_desk import SwapDesk, SwapOrder
-from .theone_peer import TheOnePeer
+from .theone_peer import OPERATIONS, TheOnePeer
 
 WINDOW = 30_000_000
 """Microseconds that a time stamp may be off, either way ("the-one-io/api-client",
@@ -134,6 +134,11 @@ class TheOneModel:
         for account in self.users.values():
             return {"BROKER_API_KEY": account.key, "BROKER_SECRET_KEY": account.secret}
         return {}
+
+    @property
+    def methods(self) -> Mapping[str, str]:
+        """What can be asked, by its name on the wire, and the client's class for it."""
+        return OPERATIONS
 
     def trade(self) -> float:
         """Let a price move, and the orders whose time has come.

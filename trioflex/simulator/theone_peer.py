@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 64 * 1024
 """Bytes of a client's message, by the clients' READMEs."""
 
+OPERATIONS: Mapping[str, str] = {
+    "auth": "",
+    "subscribe": "",
+    "unsubscribe": "",
+    "balances": "GetBalances",
+    "estimate": "Estimate",
+    "swap": "Swap",
+    "order_status": "GetOrderStatus",
+}
+"""All there is to send, and the client's classes for it."""
+
 BALANCES = "balances"
 ORDERS = "orders:"
 

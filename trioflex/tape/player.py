@@ -175,6 +175,11 @@ class _Model:
         """Return none: a tape lets everybody in."""
         return {}
 
+    @property
+    def methods(self) -> Mapping[str, str]:
+        """None: what it is asked is known by its likeness, so a script can say "any" at most."""
+        return {}
+
     def trade(self) -> float:
         """Do nothing: what others did is on the tape."""
         return math.inf
