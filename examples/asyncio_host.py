@@ -6,6 +6,9 @@ example, inside an asyncio program, and gives a function that runs something in 
     python examples/asyncio_host.py                               # simulated, in this process
     python examples/asyncio_host.py --url ws://127.0.0.1:8080/    # `trioflex simulate coinflex`
 
+Credentials come from the environment (COINFLEX_USER_ID, COINFLEX_COOKIE, COINFLEX_PASSPHRASE); it
+asks for balances, and orders nothing.
+
 The same works in whatever runs on asyncio's loop: a consumer of Django Channels opens it in
 ``connect()`` through an ``AsyncExitStack`` and closes that in ``disconnect()``.
 """
@@ -129,7 +132,7 @@ async def client_of(options: Any) -> AsyncIterator[trioflex.Client]:
 
 async def main(arguments: list[str] | None = None) -> None:
     """Runs under asyncio."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, login=coinflex.Credentials)
     async with hosted(client_of(options)) as (client, call):
         balances = await call(client.request, coinflex.GetBalances())
         print(f"{len(list(balances))} balances")

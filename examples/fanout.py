@@ -55,7 +55,7 @@ async def main(arguments: list[str] | None = None) -> None:
     options = where.parse(__doc__, arguments)
     with trio.move_on_after(options.seconds):
         async with (
-            where.open_client(options, login=False) as (client, exchange),
+            where.open_client(options) as (client, exchange),
             trio.open_nursery() as nursery,
         ):
             for task in (keep_spread, count_trades, write_down):

@@ -90,7 +90,7 @@ async def main(
     connectors: dict[str, Connector] | None = None,
 ) -> None:
     """Follow all markets for a while; without connectors against simulated venues."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, elsewhere=False)
     with trio.move_on_after(options.seconds):
         async with trio.open_nursery() as exchanges:
             if connectors is None:

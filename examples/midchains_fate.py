@@ -36,11 +36,10 @@ async def place_once(client: trioflex.Client) -> None:
 
 async def main(arguments: list[str] | None = None) -> None:
     """Place one order."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, login=midchains.Credentials)
     if options.url is not None:
-        account = midchains.Credentials.from_env()
         async with trioflex.open_client(
-            midchains.VENUE, url=options.url, credentials=account
+            midchains.VENUE, url=options.url, credentials=options.account
         ) as client:
             await place_once(client)
         return
@@ -52,11 +51,13 @@ async def main(arguments: list[str] | None = None) -> None:
             ) as client,
             trio.open_nursery() as nursery,
         ):
-            exchange.silence("addorder", times=1)
+            # Not the answer alone: a push of the order would be evidence enough for the client.
+            lost = exchange.garble('{"type":"lost"}', times=None)
 
             async def cut_the_line() -> None:
-                await exchange.seen("addorder")
+                await exchange.seen(midchains.AddOrder)
                 exchange.drop()
+                lost.stop()
 
             nursery.start_soon(cut_the_line)
             await place_once(client)

@@ -37,14 +37,18 @@ async def place_once(client: trioflex.Client) -> list[int]:
     await client.request(oceanex.GetMarkets())
     # The venue's clock, and a second for what it cuts off.
     since = await client.request(oceanex.GetTime()) - 1
+    ticket = await client.submit(ORDER)
     try:
-        return [(await client.request(ORDER)).id]
+        return [(await ticket.reply()).id]
     except trioflex.OutcomeUnknown:
         print("no answer: the order may or may not have been placed")
     await client.wait_ready()
     found = await oceanex.find_lost_order(client, ORDER, since=since)
     for order in found:
         print(f"found: order {order.id}, {order.state}")
+    if len(found) == 1:
+        # Nothing is pushed that could settle the ticket, so we do: now it has its answer.
+        ticket.settle(found[0])
     return [order.id for order in found]
 
 
@@ -59,11 +63,10 @@ async def trade(client: trioflex.Client) -> None:
 
 async def main(arguments: list[str] | None = None) -> None:
     """Place one order."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, login=oceanex.Credentials)
     if options.url is not None:
-        account = oceanex.Credentials.from_env()
         async with trioflex.open_client(
-            oceanex.VENUE, url=options.url, credentials=account
+            oceanex.VENUE, url=options.url, credentials=options.account
         ) as client:
             await trade(client)
         return
@@ -77,10 +80,10 @@ async def main(arguments: list[str] | None = None) -> None:
             ) as client,
             trio.open_nursery() as nursery,
         ):
-            exchange.silence("OrderHandler/create", times=1)
+            exchange.silence(oceanex.NewOrder, times=1)
 
             async def cut_the_line() -> None:
-                await exchange.seen("OrderHandler/create")
+                await exchange.seen(oceanex.NewOrder)
                 exchange.drop()
 
             nursery.start_soon(cut_the_line)

@@ -1,4 +1,14 @@
-"""Find out what became of an order that was in flight when the line broke."""
+"""Find out what became of an order that was in flight when the line broke.
+
+Without --url the venue is simulated in this process, and the line is cut while the order is under
+way. With --url it orders **for real** and leaves the line alone; it ends by cancelling every order
+that the account has::
+
+    python examples/order_fate.py                               # simulated, in this process
+    python examples/order_fate.py --url ws://127.0.0.1:8080/    # `trioflex simulate coinflex`
+
+Credentials come from the environment (COINFLEX_USER_ID, COINFLEX_COOKIE, COINFLEX_PASSPHRASE).
+"""
 
 from __future__ import annotations
 
@@ -64,7 +74,7 @@ async def break_the_line(
 
 async def main(arguments: list[str] | None = None) -> None:
     """Place an order far from the market, lose the line, and find the order again."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, login=coinflex.Credentials)
     async with where.open_client(options) as (client, exchange), trio.open_nursery() as nursery:
         if exchange is not None:
             await nursery.start(break_the_line, exchange)

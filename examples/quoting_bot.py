@@ -1,4 +1,13 @@
-"""Quote both sides of a market, on a book that knows when it is wrong."""
+"""Quote both sides of a market, on a book that knows when it is wrong.
+
+Without --url the venue is simulated in this process, and the line is cut in the middle. With --url
+it quotes **for real**, and begins by cancelling every order that the account has::
+
+    python examples/quoting_bot.py                               # simulated, in this process
+    python examples/quoting_bot.py --url ws://127.0.0.1:8080/    # `trioflex simulate coinflex`
+
+Credentials come from the environment (COINFLEX_USER_ID, COINFLEX_COOKIE, COINFLEX_PASSPHRASE).
+"""
 
 from __future__ import annotations
 
@@ -87,7 +96,7 @@ async def trade(client: trioflex.Client) -> None:
 
 async def main(arguments: list[str] | None = None) -> None:
     """Quote for a while; a simulated line is cut in the middle."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, login=coinflex.Credentials)
     with trio.move_on_after(options.seconds):
         async with where.open_client(options) as (client, exchange), trio.open_nursery() as nursery:
             nursery.start_soon(trade, client)

@@ -1,5 +1,13 @@
 """Sell a position when the market falls through a price, and only on a book that is valid.
 
+Without --url the venue is simulated in this process. With --url it sells **for real**, 0.1 XBT at
+the market's price, as soon as nobody bids more than 8648 USDT::
+
+    python examples/stop_loss.py --seconds 60                    # simulated, in this process
+    python examples/stop_loss.py --url ws://127.0.0.1:8080/      # `trioflex simulate coinflex`
+
+Credentials come from the environment (COINFLEX_USER_ID, COINFLEX_COOKIE, COINFLEX_PASSPHRASE).
+
 Its tests are in test_stop_loss.py: they put it through a falling market and a lost line, on a
 simulated exchange and in no time.
 """
@@ -58,7 +66,7 @@ class StopLoss:
 
 async def main(arguments: list[str] | None = None) -> None:
     """Watch over a position for a while."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, login=coinflex.Credentials)
     async with where.open_client(options) as (client, _):
         with trio.move_on_after(options.seconds):
             left = await StopLoss("XBT", "USDT", Decimal("0.1"), Decimal(8648), tonce=1).run(client)

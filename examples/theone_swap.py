@@ -11,6 +11,7 @@ Credentials come from the environment (BROKER_API_KEY, BROKER_SECRET_KEY).
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -74,12 +75,13 @@ async def cut_the_line(exchange: SimulatedExchange) -> None:
 
 @asynccontextmanager
 async def open_theone(
-    url: str | None,
+    options: argparse.Namespace,
 ) -> AsyncIterator[tuple[trioflex.Client, SimulatedExchange | None]]:
     """Open a client; with the exchange, if that is simulated in here."""
-    if url is not None:
-        credentials = theone.Credentials.from_env()
-        async with trioflex.open_client(theone.VENUE, url=url, credentials=credentials) as client:
+    if options.url is not None:
+        async with trioflex.open_client(
+            theone.VENUE, url=options.url, credentials=options.account
+        ) as client:
             yield client, None
         return
     async with open_exchange("theone") as exchange:
@@ -94,8 +96,8 @@ async def open_theone(
 
 async def main(arguments: list[str] | None = None) -> None:
     """Swap, and be done when the swap is."""
-    options = where.parse(__doc__, arguments)
-    async with open_theone(options.url) as (client, exchange), trio.open_nursery() as nursery:
+    options = where.parse(__doc__, arguments, login=theone.Credentials)
+    async with open_theone(options) as (client, exchange), trio.open_nursery() as nursery:
         nursery.start_soon(show_balances, client)
         if exchange is not None:
             nursery.start_soon(cut_the_line, exchange)

@@ -28,10 +28,10 @@ async def watch(client: trioflex.Client, base: str, counter: str) -> None:
 
 async def main(arguments: list[str] | None = None) -> None:
     """Watch for a while."""
+    # Public data needs no login.
     options = where.parse(__doc__, arguments)
     with trio.move_on_after(options.seconds):
-        # Public data needs no login.
-        async with where.open_client(options, login=False) as (client, _):
+        async with where.open_client(options) as (client, _):
             await watch(client, "XBT", "USDT")
 
 

@@ -123,9 +123,9 @@ async def serve(
 
 async def main(arguments: list[str] | None = None) -> None:
     """Open the client, and serve inside its block."""
-    options = where.parse(__doc__, arguments)
+    options = where.parse(__doc__, arguments, login=theone.Credentials)
     with trio.move_on_after(options.seconds):
-        async with open_theone(options.url) as (client, _):
+        async with open_theone(options) as (client, _):
             await serve(client)
 
 

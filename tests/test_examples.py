@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,19 @@ PROGRAMS = [
 ]  # fmt: skip
 # Those are run by test_integrations.py.
 INTEGRATIONS = ["web_service", "price_service", "many_venues", "asyncio_host"]
+
+
+ACCOUNTS = ("COINFLEX_", "MIDCHAINS_", "OCEANEX_", "BROKER_")
+ACCOUNTS_OF = {
+    "quoting_bot": "COINFLEX_", "order_fate": "COINFLEX_", "stop_loss": "COINFLEX_",
+    "theone_swap": "BROKER_", "web_service": "BROKER_", "midchains_fate": "MIDCHAINS_",
+    "oceanex_fate": "OCEANEX_",
+}  # fmt: skip
+
+
+def run_out(coroutine):
+    """Run what ends before it waits for anything, under no loop at all."""
+    coroutine.send(None)
 
 
 @pytest.fixture
@@ -131,15 +145,18 @@ async def test_theone_swap_with_a_venue_elsewhere(example, capsys, monkeypatch):
 async def test_midchains_fate(example, capsys, autojump_clock):
     """The order whose answer was lost is found by its name, and was placed once."""
     out = await told(example, capsys, "midchains_fate")
+    assert out.startswith("no answer: the order may or may not have been placed\n"), out
     assert re.search(r"R00001: buy 0.01 BTCUSD at 1000, open", out), out
     assert out.endswith("cancelled: R00001\n")
 
 
-async def test_oceanex_fate(example, capsys, autojump_clock):
-    """The order whose answer was lost is found by what it is, and was placed once."""
+async def test_oceanex_fate(example, capsys, caplog, autojump_clock):
+    """The order whose answer was lost is found by what it is, was placed once, and is settled."""
     out = await told(example, capsys, "oceanex_fate")
     assert 3 == len(re.findall(r"VET/USDT  0\.025\d+ / 0\.025\d+", out))
+    assert "no answer" in out
     assert re.search(r"found: order 1, wait\ncancelled: 1\n$", out), out
+    assert "whose outcome nobody knows" not in caplog.text
 
 
 async def test_oceanex_fate_with_a_venue_elsewhere(example, capsys, monkeypatch):
@@ -152,6 +169,43 @@ async def test_oceanex_fate_with_a_venue_elsewhere(example, capsys, monkeypatch)
     out = capsys.readouterr().out
     assert "no answer" not in out
     assert out.endswith("cancelled: 1\n")
+
+
+TRADING = (
+    "quoting_bot", "order_fate", "stop_loss", "theone_swap", "midchains_fate", "oceanex_fate",
+    "web_service",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*TRADING, "asyncio_host"])
+def test_without_an_account_an_example_says_so(example, monkeypatch, capsys, name):
+    """In one sentence with the variable's name, before it connects."""
+    for variable in [key for key in os.environ if key.startswith(ACCOUNTS)]:
+        monkeypatch.delenv(variable)
+    main = example(name).main
+    with pytest.raises(SystemExit) as ended:
+        run_out(main(["--url", "ws://127.0.0.1:9/"]))
+    assert 2 == ended.value.code
+    assert re.search(
+        r"error: .*environment variable [A-Z_]+ is not set.* With --url the account comes from the "
+        r"environment\n$",
+        capsys.readouterr().err,
+    )
+
+
+@pytest.mark.parametrize("name", TRADING)
+def test_an_example_that_can_trade_for_real_says_so(example, name):
+    """With the names of the variables that hold the account."""
+    told = example(name).__doc__
+    assert "**for real**" in told
+    assert f"Credentials come from the environment ({ACCOUNTS_OF[name]}" in told
+
+
+def test_many_venues_takes_no_address(example, capsys):
+    """It would have to be one for each."""
+    with pytest.raises(SystemExit):
+        run_out(example("many_venues").main(["--url", "ws://127.0.0.1:9/"]))
+    assert "this example is about several venues" in capsys.readouterr().err
 
 
 async def test_with_a_venue_elsewhere(example, capsys):
