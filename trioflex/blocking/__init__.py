@@ -10,7 +10,8 @@ try:
     import anyio as _anyio  # noqa: F401 - only to say clearly that it is missing
 except ImportError as _missing:
     raise ImportError(
-        "trioflex.blocking needs anyio; install it with: python -m pip install 'trioflex[blocking]'"
+        "trioflex.blocking needs anyio, which the extra trioflex[blocking] brings; install it "
+        "with: python -m pip install 'anyio>=4.6'"
     ) from _missing
 
 from .client import BlockingClient as BlockingClient, open_client as open_client
