@@ -332,6 +332,26 @@ def test_the_next_snapshot_revives_it(look):
     assert book.order(9) is None
 
 
+def test_what_is_no_item_of_a_book_is_refused():
+    """In a sentence that names its type; what it happened to is still there."""
+    book = book_of(START)
+    for stranger in (Horizon(None, None), None, 7):
+        with pytest.raises(TypeError, match=rf"type {type(stranger).__name__} says nothing of"):
+            book.apply(stranger)
+    assert book.valid
+
+
+def test_a_bug_of_an_item_is_not_taken_for_a_strange_item():
+    """Its ``AttributeError`` comes out as it is."""
+
+    class Buggy:
+        def update_book(self, book, /):
+            book.no_such_thing()
+
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        OrderBook().apply(Buggy())
+
+
 def test_it_can_be_invalidated_by_hand():
     """As the core does with the one it keeps."""
     book = book_of(START)

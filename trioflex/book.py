@@ -233,11 +233,23 @@ class OrderBook:
 
         Args:
             item: an item of a book channel, or what the receiver puts between items.
+
+        Raises:
+            TypeError: it is of another kind: a ticker, a trade.
         """
         if isinstance(item, Gap):
             self.invalidate()
         elif not isinstance(item, Resumed):
-            item.update_book(self)
+            try:
+                item.update_book(self)
+            except AttributeError:
+                # Asked afterwards: for what belongs here, the question would cost time.
+                if hasattr(item, "update_book"):
+                    raise
+                raise TypeError(
+                    f"an item of type {type(item).__name__} says nothing of an order book; apply() "
+                    "takes what the receiver of a venue's book channel delivers"
+                ) from None
 
     def invalidate(self) -> None:
         """Forget everything: continuity is lost."""
