@@ -53,6 +53,35 @@ async def test_fewer_questions_get_fewer_answers(tmp_path, autojump_clock):
     assert 0 == unanswered
 
 
+@pytest.mark.parametrize(("patience", "late"), [(None, 2.0), (0.5, 0.5), (0.01, 0.01)])
+async def test_a_tape_stands_still_once_for_what_is_not_asked(
+    tmp_path, autojump_clock, patience, late
+):
+    """For as long as it has patience, which is 2 s unless told otherwise."""
+    path = tmp_path / "tape.jsonl"
+    exchange = SimulatedExchange("coinflex")
+    book, ticker = channels_of("coinflex")[:2]
+    async with (
+        exchange.trading(),
+        open_recorder(path, coinflex.VENUE) as recorder,
+        trioflex.open_client(
+            coinflex.VENUE, connector=recorder.connector(exchange.connector), observer=recorder
+        ) as client,
+        client.subscribe(book),
+        client.subscribe(ticker),
+    ):
+        await trio.sleep(20)
+    began = trio.current_time()
+    options = {} if patience is None else {"patience": patience}
+    async with (
+        open_player(read_tape(path), **options) as player,
+        trioflex.open_client(coinflex.VENUE, connector=player.connector) as client,
+        client.subscribe(book),
+    ):
+        await player.ended.wait()
+    assert 20.0 + late == pytest.approx(trio.current_time() - began, abs=0.001)
+
+
 async def test_what_is_not_on_the_tape_is_not_answered(tmp_path, autojump_clock, caplog):
     """And counted, and said in the log."""
     caplog.set_level("INFO", "trioflex.tape")

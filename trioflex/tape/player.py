@@ -128,7 +128,10 @@ async def open_player(
         tape: what to play.
         venue: whose it is; ``None``: the registered one of that name.
         speed: how much faster than it was recorded; ``math.inf``: as fast as possible.
-        patience: seconds to wait for a request that was recorded.
+        patience: seconds that the tape stands still for a request that was recorded and does not
+            come (a quarter of a second at most, where one that came later on the tape has come).
+            More than the client takes from one request to the next: what it asks after that gets
+            no answer.
         rewind: when the tape has ended, close the connection (1001), and let the next one begin
             anew. Otherwise it stays open and silent, and further ones are refused with HTTP status
             503.
