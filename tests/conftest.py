@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import signal
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
 
@@ -21,6 +22,10 @@ hypothesis.settings.register_profile("here", deadline=None)
 # The same examples in every run: a red build must mean that the change is wrong.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+# What a shell runs in the background ignores Ctrl-C, and so would all that these tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

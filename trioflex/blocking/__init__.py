@@ -11,7 +11,7 @@ try:
 except ImportError as _missing:
     raise ImportError(
         "trioflex.blocking needs anyio, which the extra trioflex[blocking] brings; install it "
-        "with: python -m pip install 'anyio>=4.6'"
+        "with: python -m pip install 'anyio[trio]>=4.6'"
     ) from _missing
 
 from .client import BlockingClient as BlockingClient, open_client as open_client

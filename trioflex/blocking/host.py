@@ -82,6 +82,7 @@ class Host(Generic[T]):
         self._scope = trio.CancelScope()
         self._leave: trio.Event | None = None
         self._failure: BaseException | None = None
+        self._over = threading.Event()
         # A daemon, because a program that never leaves must still be able to end.
         self._thread = threading.Thread(target=self._run, name=f"trioflex: {what}", daemon=True)
 
@@ -155,7 +156,7 @@ class Host(Generic[T]):
             if self._leave is not None:
                 with suppress(trio.ClosedResourceError):  # it has left already, by itself
                     self.do(self._leave.set)
-            self._thread.join()
+            self._join()
         except BaseException:
             # Asked twice to hurry: no polite close any more.
             self._drop()
@@ -177,6 +178,12 @@ class Host(Generic[T]):
 
         with suppress(CancelledError, RuntimeError):  # the run is over already
             self._portal.result().start_task_soon(cancel)
+        self._join()
+
+    def _join(self) -> None:
+        """Wait until the thread is over."""
+        # Before 3.13 a join() that Ctrl-C ends takes the thread for one that has ended.
+        self._over.wait()
         self._thread.join()
 
     # -- in the thread -------------------------------------------------------------------------
@@ -193,6 +200,7 @@ class Host(Generic[T]):
                 self._opened.set_exception(
                     self._failure or trio.ClosedResourceError(f"{self._what} was never opened")
                 )
+            self._over.set()
 
     async def _hold(self) -> None:
         async with BlockingPortal() as portal:
