@@ -39,7 +39,9 @@ async def place_once(
         try:
             ticket = await client.submit(order)
             return await ticket.reply()
-        except NotSent:
+        except NotSent as not_sent:
+            if not_sent.permanent:
+                raise  # an unknown asset, for example: to ask again is in vain
             # Not one byte of it left, so a repeat is no second order. Whether it is still a good
             # idea after an outage is for the program to say; this one insists.
             await client.wait_ready()

@@ -74,7 +74,16 @@ def status_of(error: BaseException) -> Status:
         ``Status.INTERNAL`` for whatever is not in the table: nobody foresaw it.
     """
     reason = reason_of(error)
+    if _never_asked(reason):
+        return Status.USAGE
     return next((status for kind, status in _TABLE if isinstance(reason, kind)), Status.INTERNAL)
+
+
+def _never_asked(reason: BaseException) -> bool:
+    """Whether what was asked for cannot even be said to the venue: an unknown asset, for one."""
+    if isinstance(reason, trioflex.SubscriptionRefused):
+        return reason.code == "local"
+    return isinstance(reason, trioflex.NotSent) and reason.permanent
 
 
 def reason_of(error: BaseException) -> BaseException:
