@@ -66,11 +66,7 @@ class Client:
         Cancellation: if it has not left it is withdrawn and never will; if it has, its outcome
         lands in :attr:`unsettled`.
         """
-        try:
-            connection = self._usable(request)
-        except (NotSent, trio.ClosedResourceError, trio.BrokenResourceError):
-            await trio.lowlevel.checkpoint()  # who asks again at once must not hold all others up
-            raise
+        connection = await self._usable(request)
         now = trio.current_time()
         if connection.sender.full:
             ticket = await self._stand_in_line(connection, request, send_within)
@@ -100,11 +96,7 @@ class Client:
         only backpressure towards callers.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            connection = self._usable(request)
-        except (NotSent, trio.ClosedResourceError, trio.BrokenResourceError):
-            await trio.lowlevel.checkpoint()
-            raise
+        connection = await self._usable(request)
         if connection.sender.full:
             return await self._stand_in_line(connection, request, send_within)
         ticket = Ticket(request, connection.sender.withdraw)
@@ -359,8 +351,15 @@ class Client:
 
     # -- inside: requests and subscriptions ----------------------------------------------------
 
-    def _usable(self, request: Request[Any]) -> Connection:
-        """Return the connection a request can go out on, or say why there is none."""
+    async def _usable(self, request: Request[Any]) -> Connection:
+        """Return the connection a request can go out on, at once; or say why there is none."""
+        try:
+            return self._connection_for(request)
+        except (NotSent, trio.ClosedResourceError, trio.BrokenResourceError):
+            await trio.lowlevel.checkpoint()  # who asks again at once must not hold all others up
+            raise
+
+    def _connection_for(self, request: Request[Any]) -> Connection:
         if not isinstance(request, Request):
             raise TypeError(
                 f"{self._core.venue.name} takes requests of its own classes, not {request!r}"

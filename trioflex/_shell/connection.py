@@ -242,20 +242,16 @@ class Connection:
         self._dispatcher.events(self.session.open())
         registry = self.core.registry
         try:
-            while True:
-                frames = await transport.receive()
+            while self.over is None:
+                self._in_hand = frames = await transport.receive()
                 self._last_in = trio.current_time()
                 self._ping_sent_at = None  # any frame is life
                 if self._pong_awaited:
                     self._check_pong(transport)
                 if len(frames) > CROWD:
-                    self._in_hand = frames
                     await trio.lowlevel.cancel_shielded_checkpoint()
-                    if self.over is not None:
-                        continue  # the end has handed them over
-                    self._in_hand = None
                 before = registry.deliveries
-                self._dispatcher.frames(frames)
+                self._hand_over()  # what the end, if it came meanwhile, has not handed over
                 worth = (registry.deliveries - before) * READ_CHANNEL
                 transport.read_size = min(max(READ_SIZE, worth), READ_MOST)
         except Disconnected as exc:

@@ -25,7 +25,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 PAIR: Final = {"base_id": "base", "counter_id": "counter"}
 """The fields of a notice that name its pair, and what the venue calls them."""
 
-
 SHOWN: Final = 6
 """Names of assets that an error shows to whoever named none of them."""
 

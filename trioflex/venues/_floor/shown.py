@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import UNSET
 
 from ..._vocabulary.errors import LocalProtocolError
+from .assets import PAIR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = ("time", "time_closed")
@@ -28,11 +29,11 @@ def shown(item: Any) -> str:
     """
     kind = type(item)
     words = [kind.__name__]
-    if "counter_id" in kind.__struct_fields__:
+    if PAIR.keys() <= {*kind.__struct_fields__}:
         words.append(f"{item.base}:{item.counter}")
     for name in kind.__struct_fields__:
         value = getattr(item, name)
-        if value is None or value is UNSET or name in ("base_id", "counter_id"):
+        if value is None or value is UNSET or name in PAIR:
             continue
         short = name.removeprefix("scaled_").removesuffix("_id")
         if short != name and hasattr(kind, short):
